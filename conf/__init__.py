@@ -1,0 +1,1 @@
+"""The configuration: `config.yaml`, and one folder per group with one file per option."""

@@ -1,0 +1,1 @@
+"""Research code that plugs into the trainer: one file, one question."""

@@ -1,0 +1,1 @@
+"""Architectures: images in, logits out. They know no loss, data, trainer or configuration."""

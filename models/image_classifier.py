@@ -1,0 +1,53 @@
+"""What every subclassed model here shares, so that a new one is its layers and its `call`."""
+
+from typing import Any
+
+import keras
+
+
+class ImageClassifier(keras.Model):
+    """Base of the models that map images [B, H, W, C] to logits [B, num_classes].
+
+    A subclass creates its layers in `__init__`, applies them in `call(inputs, training=False)`,
+    and adds arguments of its own to `get_config`. Layers may be kept in a list. It is
+    registered with `keras.saving.register_keras_serializable`, so that `.keras` files load.
+
+    Args:
+        num_classes: Number of classes, at least 2.
+        **kwargs: As for `keras.Model`, such as `name`.
+
+    Raises:
+        ValueError: If `num_classes` is not an integer of at least 2.
+    """
+
+    def __init__(self, num_classes: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(num_classes, int) or num_classes < 2:
+            raise ValueError(
+                f"num_classes must be an integer of at least 2. Received: {num_classes!r}. "
+                "Give as many as the data has."
+            )
+        self.num_classes = num_classes
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the variables of all layers for images of `input_shape` [B, H, W, C].
+
+        One symbolic `call` does it. It also tells each layer its output, so that `summary()`
+        shows shapes where other subclassed models show "?", and `layer.output` works.
+
+        Args:
+            input_shape: Batch size (None: any), height and width in pixels, and channels.
+
+        Raises:
+            ValueError: If `input_shape` has not four entries.
+        """
+        if len(input_shape) != 4:
+            raise ValueError(
+                f"{self.name} takes images [B, H, W, C]. Received: input_shape={input_shape}. "
+                "Give images without colour a last axis of size 1."
+            )
+        self.call(keras.KerasTensor((None, *input_shape[1:])))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "num_classes": self.num_classes}

@@ -1,0 +1,108 @@
+"""Every data set under conf/data holds the contract; a new file is covered by being there."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from trainer.data.dataset import DataSet, check_arrays
+from trainer.data.splits import hold_out, limit
+from trainer.data.statistics import channel_statistics
+
+CONF = Path(__file__).resolve().parents[2] / "conf" / "data"
+FILES = sorted(CONF.glob("*.yaml"))
+
+# What the framework reads itself; the rest goes to the function.
+FRAMEWORK_KEYS = {"batch_size", "limit", "validation", "split_seed"}
+
+
+@pytest.fixture(params=FILES, ids=[path.stem for path in FILES])
+def config(request, tmp_path):
+    config = yaml.safe_load(request.param.read_text())
+    if "root" in config:
+        rng = np.random.default_rng(0)
+        for split, count in (("train", 10), ("test", 2)):
+            for name in ("a", "b"):
+                folder = tmp_path / split / name
+                folder.mkdir(parents=True)
+                for k in range(count):
+                    pixels = rng.integers(0, 256, size=(8, 8, 3), dtype=np.uint8)
+                    Image.fromarray(pixels).save(folder / f"{k}.png")
+        config["root"] = str(tmp_path)
+    return config
+
+
+def build(config):
+    module, name = config["_target_"].rsplit(".", 1)
+    arguments = {k: v for k, v in config.items() if k not in FRAMEWORK_KEYS | {"_target_"}}
+    return getattr(importlib.import_module(module), name)(**arguments)
+
+
+def test_conf_data_has_files():
+    assert FILES
+
+
+def test_data_set_holds_the_contract(config):
+    data_set = build(config)
+    assert isinstance(data_set, DataSet)
+    assert data_set.name and len(data_set.class_names) >= 2
+    assert all(isinstance(name, str) for name in data_set.class_names)
+    splits = data_set.load()
+    check_arrays(data_set, splits)
+    assert set(splits["train"]["label"]) == set(range(len(data_set.class_names)))
+
+
+def test_data_set_loads_the_same_arrays_every_time(config):
+    data_set = build(config)
+    first, again = data_set.load(), build(config).load()
+    assert list(first) == list(again)
+    for split in first:
+        for key in first[split]:
+            np.testing.assert_array_equal(first[split][key], again[split][key])
+
+
+def test_data_set_goes_through_its_own_settings(config):
+    splits, note = hold_out(build(config).load(), config["validation"], config["split_seed"])
+    assert {"train", "val"} <= set(splits) and note.startswith("val is ")
+    mean, std = channel_statistics(limit(splits["train"], 8)["image"])
+    assert (std > 0).all() and ((mean >= 0) & (mean <= 1)).all()
+    assert isinstance(config["batch_size"], int) and config["limit"] is None
+
+
+def arrays(**changes):
+    split = {"image": np.zeros((4, 2, 2, 1), np.uint8), "label": np.array([0, 1, 1, 0], np.int32)}
+    return {**split, **changes}
+
+
+@pytest.mark.parametrize(
+    ("splits", "text"),
+    [
+        ({"test": arrays()}, r"toy: no train split; load\(\) returned test"),
+        ({"train": arrays(), "dev": arrays()}, "unknown split 'dev'; the names are train, val"),
+        ({"train": {"image": arrays()["image"]}}, "train split: no label array; .* image"),
+        ({"train": arrays(label=np.zeros(4, np.int64))}, r"must be int32 \[N\]; received int64"),
+        ({"train": arrays(label=np.zeros((4, 1), np.int32))}, r"received int32 \[4, 1\]"),
+        ({"train": arrays(label=np.zeros(3, np.int32))}, "arrays of unequal length"),
+        ({"train": {k: v[:0] for k, v in arrays().items()}}, "train split: no examples"),
+        ({"train": arrays(label=np.array([0, 1, 2, 0], np.int32))}, r"lie in \[0, 1\]"),
+        ({"train": arrays(label=np.array([0, -1, 1, 0], np.int32))}, "labels run from -1 to 1"),
+        ({"train": arrays(image=np.zeros((4, 2, 2, 1)))}, r"uint8 \[N, H, W, C\]; .*float64"),
+        ({"train": arrays(image=np.zeros((4, 2, 2), np.uint8))}, r"received uint8 \[4, 2, 2\]"),
+        (
+            {"train": arrays(), "test": arrays(image=np.zeros((4, 3, 2, 1), np.uint8))},
+            "the test split holds .* must be the same",
+        ),
+        ({"train": arrays(), "val": arrays(extra=np.zeros(4))}, "the val split holds .*extra"),
+    ],
+)
+def test_check_arrays_names_what_is_wrong(splits, text):
+    with pytest.raises(ValueError, match=text):
+        check_arrays(DataSet("toy", ("a", "b"), lambda: splits), splits)
+
+
+def test_check_arrays_allows_other_keys_beside_images():
+    splits = {"train": {"tokens": np.zeros((3, 7)), "label": np.array([0, 1, 0], np.int32)}}
+    check_arrays(DataSet("toy", ("a", "b"), lambda: splits), splits)

@@ -1,0 +1,175 @@
+"""What every model must do, tried on every file of conf/model."""
+
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+
+import models
+
+OPTIONS = sorted((Path(__file__).parents[2] / "conf" / "model").glob("*.yaml"))
+IMAGES = np.random.default_rng(0).random((4, 32, 32, 3), "float32")
+NUM_CLASSES = 10
+
+
+def read_option(path):
+    """The class that an option names, and the arguments it gives."""
+    option = yaml.safe_load(path.read_text())
+    module, name = option.pop("_target_").rsplit(".", 1)
+    if option.get("num_classes", NUM_CLASSES) is None:
+        option["num_classes"] = NUM_CLASSES
+    return getattr(importlib.import_module(module), name), option
+
+
+def make_model(path):
+    target, kwargs = read_option(path)
+    model = target(**kwargs)
+    model.build((None, *IMAGES.shape[1:]))
+    return model
+
+
+@pytest.fixture(scope="module", params=OPTIONS, ids=lambda path: path.stem)
+def option(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model(option):
+    keras.utils.set_random_seed(0)
+    return make_model(option)
+
+
+@pytest.fixture
+def mixed_bfloat16():
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy(policy)
+
+
+def values(variables):
+    return [variable.numpy() for variable in variables]
+
+
+def test_logits_are_float32(model):
+    logits = model(IMAGES)
+    assert logits.shape == (len(IMAGES), NUM_CLASSES)
+    assert logits.dtype == tf.float32
+    assert np.isfinite(logits).all()
+
+
+def test_logits_and_variables_are_float32_under_mixed_precision(option, mixed_bfloat16):
+    model = make_model(option)
+    for training in (True, False):
+        assert model(IMAGES, training=training).dtype == tf.float32
+    assert {v.dtype for v in model.trainable_variables} == {"float32"}
+
+
+def test_mixed_precision_gives_nearly_the_same_logits(option, model, mixed_bfloat16):
+    mixed = make_model(option)
+    for target, source in zip(mixed.variables, model.variables, strict=True):
+        target.assign(source)
+    logits, expected = mixed(IMAGES).numpy(), model(IMAGES).numpy()
+    np.testing.assert_allclose(logits, expected, atol=0.05 * np.abs(expected).max())
+
+
+def test_one_graph_takes_any_batch_size(model):
+    signature = [tf.TensorSpec((None, *IMAGES.shape[1:]), tf.float32)]
+    infer = tf.function(lambda x: model(x, training=False), input_signature=signature)
+    for batch_size in (1, 3):
+        images = IMAGES[:batch_size]
+        np.testing.assert_allclose(infer(images), model(images), rtol=1e-4, atol=1e-5)
+
+
+def test_inference_treats_every_example_alone_and_changes_nothing(model):
+    before = values(model.variables)
+    logits = model(IMAGES, training=False)
+    np.testing.assert_allclose(model(IMAGES[:1]), logits[:1], rtol=1e-4, atol=1e-5)
+    for old, new in zip(before, values(model.variables), strict=True):
+        np.testing.assert_array_equal(new, old)
+
+
+def test_training_reaches_every_layer_it_matters_to(option):
+    model = make_model(option)
+    if not model.non_trainable_variables:
+        pytest.skip("has no layer that behaves differently in training")
+    inference = model(IMAGES, training=False)
+    before = values(model.non_trainable_variables)
+    assert not np.allclose(model(IMAGES, training=True), inference)
+    for variable, old in zip(model.non_trainable_variables, before, strict=True):
+        assert not np.array_equal(variable, old), f"{variable.path} did not change in training"
+
+
+def test_every_trainable_variable_gets_a_gradient(model):
+    labels = np.arange(len(IMAGES)) % NUM_CLASSES
+    with tf.GradientTape() as tape:
+        logits = model(IMAGES, training=True)
+        loss = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None, f"{variable.path} has no gradient"
+        assert gradient.shape == variable.shape
+        assert np.isfinite(gradient).all(), f"{variable.path} has a gradient that is not finite"
+
+
+def test_variable_paths_name_one_variable_and_do_not_depend_on_other_models(option, model):
+    paths = [v.path for v in model.variables]
+    assert len(set(paths)) == len(paths)
+    assert all(re.fullmatch(r"[a-z0-9_]+(/[a-z0-9_]+)+", path) for path in paths)
+    # A layer without a name is called dense_8 after seven others: name it.
+    again = [v.path.split("/", 1)[1] for v in make_model(option).variables]
+    assert again == [path.split("/", 1)[1] for path in paths]
+
+
+def test_file_gives_an_equal_model(model, tmp_path):
+    model(IMAGES, training=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded) is type(model)
+    np.testing.assert_array_equal(loaded(IMAGES), model(IMAGES))
+
+
+def test_config_makes_the_same_model(option, model):
+    target, kwargs = read_option(option)
+    config = model.get_config()
+    json.dumps(config)
+    assert {key: config[key] for key in kwargs} == kwargs
+    assert target.from_config(config).get_config() == config
+    assert keras.saving.get_registered_name(target) == f"tapeloop>{target.__name__}"
+
+
+def test_summary_shows_every_layer_with_its_shape(model, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    lines = []
+    model.summary(line_length=160, print_fn=lines.append)
+    table = "\n".join(lines)
+    assert "?" not in table
+    assert "unbuilt" not in table
+    for layer in model.layers:
+        assert re.search(rf"{layer.name} \({type(layer).__name__}\).*\(None, .*\d", table)
+    assert f"Total params: {model.count_params():,}" in table
+
+
+def test_every_model_is_an_option():
+    modules = [
+        importlib.import_module(f"models.{module.name}")
+        for module in pkgutil.iter_modules(models.__path__)
+    ]
+    found = {
+        cls
+        for module in modules
+        for _, cls in inspect.getmembers(module, inspect.isclass)
+        if issubclass(cls, keras.Model) and cls.__module__ == module.__name__
+    }
+    bases = {base for cls in found for base in cls.__mro__[1:]}
+    missing = found - bases - {read_option(path)[0] for path in OPTIONS}
+    names = sorted(cls.__name__ for cls in missing)
+    assert not names, f"no file in conf/model has {', '.join(names)} as its _target_"

@@ -1,0 +1,65 @@
+"""The arrows between the packages: who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = ("trainer", "models", "experiments", "conf", "scripts", "tests")
+CONFIG_LIBRARIES = ("hydra", "omegaconf")
+MAY_COMPOSE = {"trainer/__main__.py", "trainer/config.py", "trainer/build.py", "trainer/run.py"}
+MAY_IMPORT = {
+    "models": {"models"},
+    "trainer": {"trainer"},
+    "experiments": {"experiments", "trainer", "models"},
+    "scripts": {"trainer"},
+}
+
+
+def imports(path):
+    """The dotted names that a file imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+FILES = [
+    path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_go_one_way(path):
+    package = path.relative_to(ROOT).parts[0]
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert roots & set(PROJECT) <= MAY_IMPORT[package]
+    if str(path.relative_to(ROOT)) not in MAY_COMPOSE:
+        assert not roots & set(CONFIG_LIBRARIES)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "experiments").glob("*.py")), ids=lambda path: path.name
+)
+def test_an_experiment_imports_no_other(path):
+    others = {name for name in imports(path) if name.startswith("experiments")}
+    assert not others
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "models").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_models_know_keras_and_tensorflow_alone(path):
+    standard = {"collections", "math", "typing"}
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert roots <= {"keras", "tensorflow", "models"} | standard
+
+
+def test_the_walk_sees_the_packages():
+    assert len(FILES) > 30
+    assert "trainer.loop.Chunk" in imports(ROOT / "trainer" / "trainer.py")

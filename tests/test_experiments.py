@@ -1,0 +1,66 @@
+"""Every experiment, option and debug setting composes, is valid, and trains a few steps."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from test_fit import rows
+
+from trainer import config
+from trainer.run import run
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+
+def options(group):
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def composed(*overrides):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return config.check(compose("config", overrides=list(overrides)))
+
+
+def trained(run_dir, *overrides):
+    run(composed(*overrides, "precision=float32"), run_dir)
+    return rows(run_dir)
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_experiment_trains_a_few_steps(experiment, tmp_path):
+    written = trained(
+        tmp_path, f"experiment={experiment}", "data=synthetic", "duration=3st", "data.batch_size=8",
+        "data.limit=32",
+    )  # fmt: skip
+    assert [row["step"] for row in written if "train/loss" in row] == [1, 2, 3]
+    assert "val/loss" in written[-1]
+
+
+@pytest.mark.parametrize(
+    ("group", "option"),
+    [
+        (group, option)
+        for group in ("augment", "loss", "metrics", "optimizer", "schedule", "callbacks", "trainer")
+        for option in options(group)
+    ],
+)
+def test_every_option_trains_a_few_steps(group, option, tmp_path):
+    written = trained(tmp_path, "model=mlp", "data.limit=64", "duration=2st", f"{group}={option}")
+    assert [row["step"] for row in written if "train/loss" in row] == [1, 2]
+
+
+@pytest.mark.parametrize("option", options("debug"))
+def test_every_debug_setting_is_valid(option):
+    composed(f"debug={option}")
+
+
+def test_overfitting_two_batches_drives_the_loss_to_zero(tmp_path):
+    written = trained(tmp_path, "debug=overfit", "model=mlp", "augment=none")
+    assert written[-1]["val/loss"] < 0.01
+
+
+def test_two_replicas_train_as_one_device(tmp_path):
+    words = ["model=mlp", "duration=5st"]
+    one = trained(tmp_path / "one", *words)
+    two = trained(tmp_path / "two", *words, "strategy=mirrored", "strategy.num_devices=2")
+    assert two[-1]["val/loss"] == pytest.approx(one[-1]["val/loss"], rel=1e-4)

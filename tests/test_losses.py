@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+
+from trainer import targets
+from trainer.losses import CrossEntropy, per_example
+
+OPTIONS = sorted((Path(__file__).parent.parent / "conf" / "loss").glob("*.yaml"))
+LOGITS = np.random.default_rng(0).normal(size=(6, 4)).astype("float32") * 3
+LABELS = np.array([0, 1, 2, 3, 0, 1], "int32")
+
+
+def numpy_cross_entropy(targets_, logits):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_softmax = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return -(targets_ * log_softmax).sum(axis=1)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("soft", [False, True])
+def test_cross_entropy_equals_its_definition(smoothing, soft):
+    one_hot = np.eye(4, dtype="float32")[LABELS]
+    labels = 0.7 * one_hot + 0.3 * one_hot[::-1] if soft else one_hot
+    expected = numpy_cross_entropy(labels * (1 - smoothing) + smoothing / 4, LOGITS)
+    losses = CrossEntropy(smoothing)(labels if soft else LABELS, LOGITS)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_a_label_outside_the_classes_is_not_silent():
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        CrossEntropy()(np.array([4], "int32"), LOGITS[:1])
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0, 3])
+def test_smoothing_outside_its_range_is_refused(value):
+    with pytest.raises(ValueError, match=f"label_smoothing={value}"):
+        CrossEntropy(value)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda path: path.stem)
+def test_every_loss_option_keeps_the_contract(option):
+    loss = per_example(targets.instantiate(yaml.safe_load(option.read_text())))
+    losses = loss(tf.constant(LABELS), tf.constant(LOGITS))
+    assert losses.shape == (6,)
+    assert losses.dtype == tf.float32
+    huge = loss(tf.constant(LABELS), tf.constant(LOGITS * 1e4))
+    assert np.isfinite(huge).all()
+
+
+def test_a_keras_loss_loses_its_reduction_and_keeps_its_values():
+    averaging = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    losses = per_example(averaging)(tf.constant(LABELS), tf.constant(LOGITS))
+    np.testing.assert_allclose(losses, numpy_cross_entropy(np.eye(4)[LABELS], LOGITS), rtol=1e-5)
+    assert averaging.reduction == "sum_over_batch_size"
+
+
+def test_a_loss_that_averages_itself_is_refused_by_name():
+    def my_loss(labels, logits):
+        return tf.reduce_mean(logits)
+
+    with pytest.raises(ValueError, match=r"'my_loss' returned shape \(\).*one value per example"):
+        per_example(my_loss)(tf.constant(LABELS), tf.constant(LOGITS))

@@ -1,0 +1,190 @@
+"""The command line: `python -m trainer key=value ...` trains, a bare first word is a command.
+
+Nothing here imports TensorFlow, so that `--help`, a typo and shell completion are answered at once.
+Reading order: `entry`, `_train`, `_job`.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from trainer import help as help_page
+from trainer.explain import explain
+from trainer.quiet import MissingTensorFlowError
+from trainer.suggestions import ALIASES, closest, dotted_keys, nearest
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+FAILED, BAD_USAGE = 1, 2
+FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+class JobFailedError(Exception):
+    """A job of a sweep failed; what went wrong has been printed."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
+def entry(argv: list[str] | None = None) -> int:
+    """Runs a command line and returns its exit code.
+
+    Args:
+        argv: the words after the program's name; None for those of this process.
+
+    Returns:
+        0 done, 1 failed, 2 wrong usage or configuration, 75 stopped and resumable.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        if words and not words[0].startswith(("-", "+", "~")) and "=" not in words[0]:
+            return _command(words[0], words[1:])
+        if "-h" in words or "--help" in words:
+            print(help_page.page(), end="")
+            return 0
+        return _train(words)
+    except MissingTensorFlowError as error:
+        return _report(str(error), FAILED)
+    except KeyboardInterrupt:
+        return _report("interrupted", FAILED)
+    except SystemExit as stop:
+        if stop.code is None or isinstance(stop.code, int):
+            return stop.code or 0
+        return _report(stop.code, FAILED)
+
+
+def _command(name: str, arguments: list[str]) -> int:
+    """Runs `trainer/commands/<name>.py`."""
+    names = help_page.command_names()
+    if name not in names:
+        line = f"{name}: neither a command nor KEY=VALUE; {nearest(name, names)}"
+        return _report(line, BAD_USAGE)
+    from trainer.config import ConfigError
+
+    try:
+        return importlib.import_module(f"trainer.commands.{name}").main(arguments)
+    except ConfigError as error:
+        return _report(str(error), BAD_USAGE)
+
+
+def _train(words: list[str]) -> int:
+    """Has Hydra compose the configuration and trains with it, or several times for a sweep."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError  # type: ignore[import-untyped]
+
+    wants_traceback = os.environ.get(FULL_ERROR) == "1"
+
+    @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
+    def main(cfg: "DictConfig") -> float | None:
+        return _job(cfg, wants_traceback)
+
+    try:
+        with _as_command_line(words):
+            main()
+    except JobFailedError as failed:
+        return failed.exit_code
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
+        if wants_traceback:
+            raise
+        retry = _with_new_argument(words, error)
+        if retry != words:
+            return _train(retry)
+        line = explain(error, words, help_page.group_options(CONF), _settings_beside(error))
+        is_usage = isinstance(error, HydraException) or not isinstance(error, OSError)
+        return _report(line, BAD_USAGE if is_usage else FAILED)
+    return 0
+
+
+def _job(cfg: "DictConfig", wants_traceback: bool) -> float | None:
+    """Trains once; returns the best value of the monitored metric, which sweepers look at.
+
+    All errors end here, reported: what `_train` catches was raised before a run began.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    from trainer.config import ConfigError, check
+
+    job = HydraConfig.get()
+    run_dir, is_sweep = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
+    try:
+        config = check(cfg)
+        from trainer.run import run
+
+        return run(config, run_dir)
+    except Exception as error:
+        is_usage = isinstance(error, ConfigError)
+        if wants_traceback or not (is_usage or isinstance(error, MissingTensorFlowError)):
+            traceback.print_exc()
+        else:
+            print(f"[{job.job.override_dirname}] {error}" if is_sweep else error, file=sys.stderr)
+        if not any(run_dir.iterdir()):
+            run_dir.rmdir()
+    exit_code = BAD_USAGE if is_usage else FAILED
+    # After an exception Hydra goes on with a sweep; a single job's it would only print again.
+    raise JobFailedError(exit_code) if is_sweep else SystemExit(exit_code)
+
+
+@contextmanager
+def _as_command_line(words: list[str]) -> Iterator[None]:
+    """Gives Hydra the words, and has it raise its errors where it would print and exit."""
+    argv, sys.argv = sys.argv, ["trainer", *words]
+    full_error = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        os.environ.pop(FULL_ERROR)
+        if full_error is not None:
+            os.environ[FULL_ERROR] = full_error
+
+
+def _with_new_argument(words: list[str], error: Exception) -> list[str]:
+    """Returns the words with `++` before an argument that a target may take unlisted.
+
+    Hydra refuses every key that the YAML file does not list, such as optimizer.amsgrad. Unless it
+    looks like a listed one it is let through: `config.check` knows what the target takes.
+    """
+    node, key = _where_missing(error)
+    name = key.rpartition(".")[2]
+    if "_target_" not in node or name in ALIASES or closest(name, node, cutoff=0.85):
+        return words
+    return [f"++{word}" if word.partition("=")[0] == key else word for word in words]
+
+
+def _settings_beside(error: Exception) -> list[str]:
+    """Returns the dotted settings in the node where Hydra did not find a key."""
+    node, key = _where_missing(error)
+    group = key.rpartition(".")[0]
+    return dotted_keys(node, f"{group}.") if group else dotted_keys({**node, "hydra": None})
+
+
+def _where_missing(error: Exception) -> tuple[dict[str, Any], str]:
+    """Returns the node without interpolations, and the full name of the key that it lacks."""
+    from omegaconf import OmegaConf
+
+    cause = error.__cause__
+    node, key = getattr(cause, "parent_node", None), getattr(cause, "full_key", None)
+    if node is None or not key:
+        return {}, ""
+    return cast(dict[str, Any], OmegaConf.to_container(node, resolve=False)), key
+
+
+def _report(line: str, exit_code: int) -> int:
+    print(line, file=sys.stderr)
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(entry())

@@ -1,0 +1,163 @@
+"""From a checked configuration to a Trainer, in reading order."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from trainer import targets
+from trainer.callbacks.config_text import ConfigText
+from trainer.config import ConfigError, DataSettings
+from trainer.data.data import Data
+from trainer.data.dataset import Arrays, DataSet, check_arrays
+from trainer.data.splits import hold_out, limit
+from trainer.data.statistics import channel_statistics
+from trainer.precision import set_policy
+from trainer.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a configuration became.
+
+    Args:
+        trainer: ready to `fit` or `evaluate`.
+        duration: what to give to `fit`.
+        precision: the dtype policy that `precision` resolved to.
+        splits: the arrays of each split.
+        notes: lines that the summary of the run must not leave unsaid.
+    """
+
+    trainer: Trainer
+    duration: str
+    precision: str
+    splits: Mapping[str, Arrays]
+    notes: list[str]
+
+
+def build(cfg: DictConfig, run_dir: Path | None) -> Built:
+    """Builds everything; whatever can be wrong is found before the first image is read.
+
+    Args:
+        cfg: as `config.check` returns it.
+        run_dir: where the run keeps its files; None writes nothing.
+
+    Raises:
+        ConfigError: one line, where a part refuses its arguments or the parts do not fit together.
+    """
+    config: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(config["seed"])
+    with _blaming("strategy"):
+        strategy = targets.instantiate(config["strategy"])
+    precision = set_policy(config["precision"])
+    data_set = _data_set(config["data"])
+    with strategy.scope():
+        with _blaming("model"):
+            model = targets.instantiate(_model_node(config["model"], data_set))
+        with _blaming("optimizer"):
+            optimizer = targets.instantiate(config["optimizer"])
+    with _blaming("loss"):
+        loss = targets.instantiate(config["loss"])
+    metrics = _instantiate_each(config, "metrics")
+    callbacks = _instantiate_each(config, "callbacks")
+    augment = _instantiate_each(config, "augment")
+
+    splits, notes = _splits(config, data_set)
+    mean, std = _standardisation(splits["train"])
+    with _blaming("data"):
+        data = Data(
+            train=splits["train"],
+            val=splits.get("val"),
+            test=splits.get("test"),
+            batch_size=config["data"]["batch_size"],
+            augment=augment,
+            class_names=data_set.class_names,
+            mean=mean,
+            std=std,
+            seed=config["seed"],
+        )
+    settings = ("log_every", "eval_every", "checkpoint_every", "keep", "monitor", "monitor_mode")
+    with _blaming("trainer"):
+        trainer = targets.instantiate(
+            config["trainer"],
+            model=model,
+            loss=loss,
+            optimizer=optimizer,
+            data=data,
+            metrics=metrics,
+            callbacks=[*callbacks.values(), ConfigText(OmegaConf.to_yaml(cfg))],
+            strategy=strategy,
+            run_dir=run_dir,
+            **{name: config[name] for name in settings},
+        )
+    with _blaming("schedule"), strategy.scope():
+        optimizer.learning_rate = targets.instantiate(
+            config["schedule"],
+            learning_rate=config["optimizer"]["learning_rate"],
+            length=trainer.run_length(config["duration"]),
+        )
+    return Built(trainer, config["duration"], precision, splits, notes)
+
+
+def _data_set(node: Mapping[str, Any]) -> DataSet:
+    framework_keys = {field.name for field in fields(DataSettings)}
+    with _blaming("data"):
+        return targets.instantiate({k: v for k, v in node.items() if k not in framework_keys})
+
+
+def _model_node(node: Mapping[str, Any], data_set: DataSet) -> dict[str, Any]:
+    if "num_classes" not in node:
+        return dict(node)
+    num_classes = len(data_set.class_names)
+    if node["num_classes"] not in (None, num_classes):
+        raise ConfigError(
+            f"model.num_classes={node['num_classes']}, but {data_set.name} has {num_classes} "
+            f"classes; leave it out, or set model.num_classes={num_classes}"
+        )
+    return {**node, "num_classes": num_classes}
+
+
+def _splits(config: Mapping[str, Any], data_set: DataSet) -> tuple[dict[str, Arrays], list[str]]:
+    settings = config["data"]
+    with _blaming("data"):
+        splits = data_set.load()
+        check_arrays(data_set, splits)
+        splits, note = hold_out(splits, settings["validation"], settings["split_seed"])
+        if settings["limit"] is not None:
+            splits = {split: limit(arrays, settings["limit"]) for split, arrays in splits.items()}
+    if config["overfit_batches"] is None:
+        return splits, [note]
+    num_examples = config["overfit_batches"] * settings["batch_size"]
+    train = {key: array[:num_examples] for key, array in splits["train"].items()}
+    note = f"train and val are the same {len(train['label']):,} examples (overfit_batches)"
+    return {"train": train, "val": train}, [note]
+
+
+def _standardisation(train: Arrays) -> tuple[np.ndarray | None, np.ndarray | None]:
+    return channel_statistics(train["image"]) if "image" in train else (None, None)
+
+
+def _instantiate_each(config: Mapping[str, Any], group: str) -> dict[str, Any]:
+    objects = {}
+    for name, node in config[group].items():
+        with _blaming(f"{group}.{name}"):
+            objects[name] = targets.instantiate(node)
+    return objects
+
+
+@contextmanager
+def _blaming(part: str) -> Iterator[None]:
+    """Turns what a part refuses into one line that names the part."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except (ValueError, OSError) as error:
+        message = " ".join(str(error).split())
+        raise ConfigError(message if message.startswith(part) else f"{part}: {message}") from error

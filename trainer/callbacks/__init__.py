@@ -1,0 +1,1 @@
+"""What happens when: callbacks that know the Trainer. Any Keras callback works beside them."""

@@ -1,0 +1,232 @@
+"""The checks on a composed configuration, all of them before anything is built.
+
+The cheap ones come first, TensorFlow's import after them: a typo is reported within a second.
+Every message is one line: the setting and its value, what is allowed, and the nearest name.
+"""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, cast
+
+import yaml  # type: ignore[import-untyped]
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from trainer import targets
+from trainer.durations import Duration
+from trainer.quiet import import_tensorflow
+from trainer.suggestions import dotted_keys, nearest, nearest_setting
+from trainer.targets import in_yaml
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+MODES = ("auto", "min", "max")
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be trained with; the message is one line for the user."""
+
+
+def _setting(allowed: str, valid: Callable[[Any], bool], default: Any = MISSING) -> Any:
+    return field(default=default, metadata={"allowed": allowed, "valid": valid})
+
+
+def _is_period(text: Any) -> bool:
+    return Duration.parse(text).amount > 0
+
+
+@dataclass
+class Settings:
+    """The keys of config.yaml beside the groups, with what each may be."""
+
+    name: str = _setting(
+        "letters, digits and . _ - = only, since it names a folder",
+        lambda name: re.fullmatch(r"[\w.=,+-]*\w[\w.=,+-]*", name) is not None,
+    )
+    seed: int = _setting("a whole number, at least 0", lambda seed: seed >= 0)
+    duration: str = _setting(
+        "above 0, in ep, st, ex or min; a run cannot last a share of itself",
+        lambda text: _is_period(text) and Duration.parse(text).unit != "%",
+    )
+    precision: str = _setting(f"one of {', '.join(PRECISIONS)}", lambda p: p in PRECISIONS)
+    log_every: str = _setting(
+        "above 0, in st, ep, ex or %",
+        lambda text: _is_period(text) and not Duration.parse(text).is_wall_time,
+    )
+    eval_every: str | None = _setting("above 0, such as 1ep, or null", _is_period)
+    checkpoint_every: str = _setting("above 0, such as 1ep", _is_period)
+    keep: int = _setting("a whole number, at least 1", lambda keep: keep >= 1)
+    monitor: str = _setting("val/METRIC or train/SCALAR", bool)
+    monitor_mode: str = _setting(f"one of {', '.join(MODES)}", lambda mode: mode in MODES)
+    overfit_batches: int | None = _setting("a whole number, at least 1, or null", lambda n: n >= 1)
+
+
+@dataclass
+class DataSettings:
+    """The keys of the data group that are the framework's, not arguments of its target."""
+
+    batch_size: int = _setting("a whole number, at least 1", lambda size: size >= 1)
+    limit: int | None = _setting("a whole number, at least 1, or null", lambda n: n >= 1, None)
+    validation: str | float = _setting(
+        "auto, test, or the share of the training split that is held out, between 0 and 1",
+        lambda v: v in ("auto", "test") or (isinstance(v, float) and 0 < v < 1),
+        "auto",
+    )
+    split_seed: int = _setting("a whole number, at least 0", lambda seed: seed >= 0, 0)
+
+
+OBJECTS = ("data", "model", "loss", "optimizer", "schedule", "strategy", "trainer")
+COLLECTIONS = ("augment", "metrics", "callbacks")
+# What build.py passes to these targets, so that no YAML file need give it.
+SUPPLIED = {
+    "schedule": {"learning_rate", "length"},
+    "trainer": {
+        *("model", "loss", "optimizer", "data", "metrics", "callbacks", "strategy", "run_dir"),
+        *("log_every", "eval_every", "checkpoint_every", "keep", "monitor", "monitor_mode"),
+    },
+}
+
+
+def check(cfg: DictConfig) -> DictConfig:
+    """Returns the configuration resolved and typed, once everything in it has been checked.
+
+    Args:
+        cfg: as Hydra composes it.
+
+    Returns:
+        The same without interpolations, without the `hydra` node and without the null entries by
+        which a run switches off a metric, callback or augmentation.
+
+    Raises:
+        ConfigError: for the first setting that is unknown, missing or out of range, and the first
+            `_target_` that does not exist or does not take its arguments.
+    """
+    config = _plain(cfg)
+    _check_groups(config)
+    config |= _typed(Settings, config)
+    config["data"] |= _typed(DataSettings, config["data"], "data.")
+    _check_together(config)
+    _check_targets(config)
+    return OmegaConf.create(config)
+
+
+def _plain(cfg: DictConfig) -> dict[str, Any]:
+    try:
+        cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        for key in OmegaConf.missing_keys(cfg):
+            raise ConfigError(f"{key}: not given; add {key}=VALUE")
+        return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+
+
+def _check_groups(config: dict[str, Any]) -> None:
+    """Checks the keys at the root and the shape of the groups; drops entries switched off."""
+    keys = [*(f.name for f in fields(Settings)), *OBJECTS, *COLLECTIONS]
+    for key in config:
+        if key not in keys:
+            near = nearest_setting(key, dotted_keys({k: config.get(k) for k in keys}))
+            raise ConfigError(f"{key}={in_yaml(config[key])}: no such setting; {near}")
+    for key in OBJECTS:
+        if not isinstance(config.get(key), dict) or "_target_" not in config[key]:
+            raise ConfigError(
+                f"{key}={in_yaml(config.get(key))}: an option is needed, {key}=OPTION; "
+                "`python -m trainer --help` lists them"
+            )
+    for key in COLLECTIONS:
+        entries = config.get(key) or {}
+        if not isinstance(entries, dict):
+            raise ConfigError(f"{key}={entries}: entries are needed, {key}.NAME._target_=...")
+        config[key] = {name: entry for name, entry in entries.items() if entry is not None}
+        for name, entry in config[key].items():
+            if not isinstance(entry, dict) or "_target_" not in entry:
+                near = nearest(name, entries.keys() - {name})
+                raise ConfigError(f"{key}.{name}={in_yaml(entry)}: no _target_ to build; {near}")
+
+
+def _typed(schema: type, values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns the schema's settings among `values`, converted to its types and in range."""
+    typed = OmegaConf.structured(schema)
+    for setting in fields(schema):
+        key, allowed = prefix + setting.name, setting.metadata["allowed"]
+        if setting.name not in values and setting.default is MISSING:
+            raise ConfigError(f"{key}: not given; it is {allowed}")
+        value = values.get(setting.name, setting.default)
+        try:
+            typed[setting.name] = value
+            valid = value is None or setting.metadata["valid"](typed[setting.name])
+        except OmegaConfBaseException:
+            valid = False
+        except ValueError as error:  # an unreadable duration, in its own words
+            raise ConfigError(f"{key}: {error}") from error
+        if not valid or (isinstance(value, bool) and setting.type is not bool):
+            raise ConfigError(f"{key}={in_yaml(value)}: must be {allowed}")
+    return {setting.name: typed[setting.name] for setting in fields(schema)}
+
+
+def _check_together(config: dict[str, Any]) -> None:
+    """Checks what depends on more than one setting, and the few keys that every target has."""
+    monitor, metrics = config["monitor"], ["loss", *config["metrics"]]
+    split, _, name = monitor.partition("/")
+    if split not in ("val", "train") or not name or (split == "val" and name not in metrics):
+        near = nearest(monitor, [f"val/{metric}" for metric in metrics] + ["train/loss"])
+        raise ConfigError(f"monitor={monitor}: no such metric; {near}")
+    learning_rate = config["optimizer"].get("learning_rate")
+    number = isinstance(learning_rate, int | float) and not isinstance(learning_rate, bool)
+    if not number or not 0 < learning_rate < math.inf:
+        raise ConfigError(
+            f"optimizer.learning_rate={in_yaml(learning_rate)}: must be a number above 0, "
+            "the peak of the schedule"
+        )
+    num_classes = config["model"].get("num_classes")
+    if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 2):
+        raise ConfigError(
+            f"model.num_classes={in_yaml(num_classes)}: must be at least 2, "
+            "or null for as many as the data has"
+        )
+    batch_size, num_devices = config["data"]["batch_size"], config["strategy"].get("num_devices")
+    if isinstance(num_devices, int) and num_devices > 0 and batch_size % num_devices:
+        raise ConfigError(
+            f"data.batch_size={batch_size}: must be divisible by strategy.num_devices="
+            f"{num_devices}; choose {batch_size + -batch_size % num_devices}"
+        )
+
+
+def _check_targets(config: dict[str, Any]) -> None:
+    framework = {f.name for f in fields(DataSettings)}
+    data = {key: value for key, value in config["data"].items() if key not in framework}
+    model = {k: v for k, v in config["model"].items() if (k, v) != ("num_classes", None)}
+    supplied = {**SUPPLIED, "model": {"num_classes"} - model.keys()}
+    nodes = list(targets.nodes(config | {"data": data, "model": model}))
+    try:
+        for path, node in nodes:
+            targets.check_name(path, node["_target_"])
+        import_tensorflow()
+        for path, node in nodes:
+            targets.check(path, node, supplied.get(path, set()))
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def load(run_dir: Path, overrides: Sequence[str] = ()) -> DictConfig:
+    """Returns a run's configuration from its folder, checked again.
+
+    Args:
+        run_dir: a run folder.
+        overrides: `key=value` words for what is different here, such as `data.root=DIR`.
+
+    Raises:
+        ConfigError: if it is no run folder, or the configuration is not valid (any more).
+    """
+    path = run_dir / "config.yaml"
+    if not path.exists():
+        raise ConfigError(f"{run_dir}: no run folder, it has no config.yaml")
+    try:
+        cfg = cast(DictConfig, OmegaConf.load(path))
+        OmegaConf.set_struct(cfg, True)
+        cfg.merge_with_dotlist(list(overrides))
+    except (OmegaConfBaseException, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from error
+    return check(cfg)

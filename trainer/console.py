@@ -1,0 +1,35 @@
+"""What a person reads: log lines on the terminal, above a progress bar where there is one."""
+
+import logging
+from pathlib import Path
+
+from rich.console import Console
+
+console = Console(highlight=False)
+"""The one console: lines printed through it do not tear a live progress bar."""
+
+_LOGGER = logging.getLogger("trainer")
+
+
+class ConsoleHandler(logging.Handler):
+    """Prints records on the console, one line each, unwrapped."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints a record; warnings in yellow, errors in red."""
+        style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno)
+        console.print(self.format(record), style=style, markup=False, soft_wrap=True)
+
+
+def log_to_console() -> None:
+    """Shows the `trainer` log on the console, unless the program has set up logging itself."""
+    if not _LOGGER.hasHandlers():
+        _LOGGER.addHandler(ConsoleHandler())
+        _LOGGER.setLevel(logging.INFO)
+
+
+def log_to_file(path: Path) -> logging.Handler:
+    """Also appends the `trainer` log to a file; returns the handler, to be closed with the run."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    _LOGGER.addHandler(handler)
+    return handler

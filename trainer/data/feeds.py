@@ -1,0 +1,171 @@
+"""Where the loop gets its batches: from arrays on the device, or from a `tf.data.Dataset`.
+
+A feed is asked twice. On the host, `plan(first_step, num_steps)` returns what a chunk of steps
+needs; in the graph, `batch(plan, k)` returns the k-th batch of that chunk.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.data.dataset import Arrays
+from trainer.data.order import PADDING, SequentialOrder, ShuffledOrder
+
+Batch = dict[str, tf.Tensor]
+
+
+class Feed(Protocol):
+    """What the loop and the Trainer ask of a source of batches."""
+
+    batch_size: int
+    steps_per_epoch: int
+    num_examples: int
+    keys: frozenset[str]
+
+    def plan(self, first_step: int, num_steps: int, capacity: int) -> Any:
+        """Returns what `batch` needs for these steps, of a shape set by `capacity` alone."""
+
+    def batch(self, plan: Any, k: tf.Tensor) -> Batch:
+        """Returns the k-th batch of a plan; traced."""
+
+
+class ResidentFeed:
+    """Arrays that sit on the device; a batch is a gather inside the graph.
+
+    Args:
+        arrays: key to array [N, ...]. `weight` float32 [N] may be among them (default: ones).
+        order: which examples make up which batch.
+    """
+
+    def __init__(self, arrays: Arrays, order: ShuffledOrder | SequentialOrder) -> None:
+        self._tensors = {key: tf.constant(array) for key, array in arrays.items()}
+        self._order = order
+        self.keys = frozenset(arrays) | {"weight"}
+        self.batch_size = order.batch_size
+        self.steps_per_epoch = order.steps_per_epoch
+        self.num_examples = order.num_examples
+
+    def plan(self, first_step: int, num_steps: int, capacity: int) -> tf.Tensor:
+        """Returns the example indices of the steps: int32 [capacity, B], zeros past the last."""
+        rows = np.zeros((capacity, self.batch_size), np.int32)
+        rows[:num_steps] = self._order.indices(first_step, num_steps)
+        return tf.constant(rows)
+
+    def batch(self, plan: tf.Tensor, k: tf.Tensor) -> Batch:
+        """Returns the k-th batch of a plan; padding has weight 0."""
+        indices = plan[k]
+        rows = tf.maximum(indices, 0)
+        batch = {key: tf.gather(tensor, rows) for key, tensor in self._tensors.items()}
+        is_example = tf.cast(tf.not_equal(indices, PADDING), tf.float32)
+        weight = batch.get("weight")
+        batch["weight"] = is_example if weight is None else weight * is_example
+        return batch
+
+
+class DatasetFeed:
+    """A user's `tf.data.Dataset` of batches, in the order it gives them.
+
+    Resuming skips the batches that were seen, so the data set must give the same ones again. Where
+    its length or batch size is not known statically, one pass over it counts the examples.
+
+    Args:
+        dataset: yields `(inputs, labels)`, `(inputs, labels, weight)` or dicts, already batched.
+        training: drop partial batches and repeat; otherwise pad partial batches with weight 0.
+
+    Raises:
+        ValueError: if it is not batched, empty or infinite.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, *, training: bool) -> None:
+        batches = dataset.map(_as_weighted_batch)
+        sizes = _batch_sizes(batches)
+        self.keys = frozenset(batches.element_spec)
+        self.batch_size = max(sizes)
+        if training:
+            sizes = [size for size in sizes if size == self.batch_size]
+            batches = batches.filter(lambda batch: tf.shape(batch["label"])[0] == self.batch_size)
+        self.steps_per_epoch = len(sizes)
+        self.num_examples = sum(sizes)
+        batches = batches.map(self._pad).prefetch(tf.data.AUTOTUNE)
+        self._batches = batches.repeat() if training else batches
+        self._iterator: Iterator[Batch] | None = None
+        self._position = 0
+
+    def plan(self, first_step: int, num_steps: int, capacity: int) -> Iterator[Batch]:
+        """Returns an iterator that stands before batch `first_step`."""
+        del capacity
+        if self._iterator is None or self._position != first_step:
+            self._iterator = iter(self._batches.skip(first_step % self.steps_per_epoch))
+        self._position = first_step + num_steps
+        return self._iterator
+
+    def batch(self, plan: Iterator[Batch], k: tf.Tensor) -> Batch:
+        """Returns the iterator's next batch."""
+        del k
+        return next(plan)
+
+    def _pad(self, batch: Batch) -> Batch:
+        num_missing = self.batch_size - tf.shape(batch["label"])[0]
+
+        def pad(tensor: tf.Tensor) -> tf.Tensor:
+            paddings = [[0, num_missing]] + [[0, 0]] * (tensor.shape.rank - 1)
+            return tf.ensure_shape(tf.pad(tensor, paddings), [self.batch_size, *tensor.shape[1:]])
+
+        return {key: pad(tensor) for key, tensor in batch.items()}
+
+
+def as_arrays(examples: Any) -> Arrays:
+    """Returns `(inputs, labels)`, `(inputs, labels, weight)` or a dict as a dict of arrays.
+
+    Inputs of rank 4 are called `image`, other arrays `features`; a dict keeps its keys.
+
+    Raises:
+        ValueError: if there is no label, or the arrays differ in length.
+    """
+    elements = examples if isinstance(examples, (tuple, list)) else (examples,)
+    arrays = {key: np.asarray(array) for key, array in _as_batch(*elements).items()}
+    lengths = {key: len(array) for key, array in arrays.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"data: arrays of different lengths, {lengths}; give each one per example")
+    return arrays
+
+
+def _as_batch(*element: Any) -> dict[str, Any]:
+    if len(element) == 1 and isinstance(element[0], dict):
+        batch = dict(element[0])
+        if "label" not in batch:
+            raise ValueError(f"data: no 'label' among the keys {sorted(batch)}")
+        return batch
+    if len(element) not in (2, 3):
+        raise ValueError(
+            "data: expected (inputs, labels), (inputs, labels, weight) or a dict with 'label', "
+            f"received {len(element)} part(s)"
+        )
+    inputs, label, *weight = element
+    if not isinstance(inputs, dict):
+        inputs = {"image" if len(inputs.shape) == 4 else "features": inputs}
+    batch = {**inputs, "label": label}
+    return batch | {"weight": weight[0]} if weight else batch
+
+
+def _as_weighted_batch(*element: Any) -> Batch:
+    batch = _as_batch(*element)
+    if batch["label"].shape.rank == 0:
+        raise ValueError("data: the tf.data.Dataset is not batched; call .batch(batch_size) on it")
+    ones = tf.ones(tf.shape(batch["label"])[:1], tf.float32)
+    return {"weight": ones} | batch
+
+
+def _batch_sizes(batches: tf.data.Dataset) -> list[int]:
+    num_batches = int(batches.cardinality())
+    if num_batches == tf.data.INFINITE_CARDINALITY:
+        raise ValueError("data: the tf.data.Dataset is infinite; leave out .repeat()")
+    static = batches.element_spec["label"].shape[0]
+    if static is not None and num_batches >= 0:
+        return [static] * num_batches
+    sizes = [int(tf.shape(batch["label"])[0]) for batch in batches]
+    if not sizes:
+        raise ValueError("data: the tf.data.Dataset is empty")
+    return sizes

@@ -1,0 +1,77 @@
+"""From a raw batch to what the model sees: cast, augment (in training), standardise."""
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.data.feeds import Batch
+
+Augmentation = Callable[[Batch, tf.Tensor], Batch]
+"""`(batch, key) -> batch`: `image` float32 [B, H, W, C] in [0, 1], `key` a stateless int64 [2]."""
+
+
+class Transform:
+    """The same preprocessing for training and evaluation, with augmentation in training alone.
+
+    Args:
+        augment: name to augmentation, applied in this order to the global batch.
+        mean: per channel, subtracted from images scaled to [0, 1]; None: no standardisation.
+        std: per channel, above 0, what images are then divided by.
+        seed: with the step and an augmentation's name, all that its draws depend on.
+    """
+
+    def __init__(
+        self,
+        augment: Mapping[str, Augmentation] | None = None,
+        mean: Sequence[float] | np.ndarray | None = None,
+        std: Sequence[float] | np.ndarray | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._augment = dict(augment or {})
+        self._mean = mean
+        self._std = std
+        self._seed = seed
+
+    def training(self, batch: Batch, step: tf.Tensor) -> Batch:
+        """Returns the batch of a training step; traced.
+
+        Args:
+            batch: as the feed gives it.
+            step: int64 scalar, the updates done so far.
+        """
+        batch = _cast(batch)
+        for name, operation in self._augment.items():
+            batch = operation(batch, self._key(name, step))
+        return self._standardise(batch)
+
+    def evaluation(self, batch: Batch) -> Batch:
+        """Returns the batch of an evaluation; traced."""
+        return self._standardise(_cast(batch))
+
+    def _key(self, name: str, step: tf.Tensor) -> tf.Tensor:
+        # The name keeps one augmentation's draws the same when another is added or removed.
+        stream = (zlib.crc32(name.encode()) << 31) | self._seed
+        return tf.stack([tf.constant(stream, tf.int64), tf.cast(step, tf.int64)])
+
+    def _standardise(self, batch: Batch) -> Batch:
+        if self._mean is None or self._std is None:
+            return batch
+        mean = tf.constant(self._mean, tf.float32)
+        std = tf.constant(self._std, tf.float32)
+        return {**batch, "image": (batch["image"] - mean) / std}
+
+
+def _cast(batch: Batch) -> Batch:
+    return {key: _cast_one(key, tensor) for key, tensor in batch.items()}
+
+
+def _cast_one(key: str, tensor: tf.Tensor) -> tf.Tensor:
+    if key == "label" and tensor.dtype.is_integer:
+        return tf.cast(tensor, tf.int32)
+    if tensor.dtype == tf.uint8:
+        return tf.cast(tensor, tf.float32) / 255.0
+    if key == "weight" or tensor.dtype.is_floating:
+        return tf.cast(tensor, tf.float32)
+    return tensor

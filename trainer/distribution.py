@@ -1,0 +1,109 @@
+"""Strategies, and the arithmetic between a global batch and a replica's share of it.
+
+The rule everywhere: a step averages over its replica's share, and what it computed is averaged over
+the replicas. Shares are equal in size, so this is the average over the global batch.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def single_device() -> tf.distribute.Strategy:
+    """Returns the strategy of one device: the first GPU where there is one, else the CPU."""
+    return tf.distribute.get_strategy()
+
+
+def mirrored(num_devices: int | None = None) -> tf.distribute.Strategy:
+    """Returns a strategy with a replica on each GPU, or on logical CPU devices to try it out.
+
+    Args:
+        num_devices: how many replicas, at least 1; None for all GPUs (one CPU where there is
+            none). Without a GPU the CPU is divided into that many logical devices.
+
+    Raises:
+        ValueError: if there are fewer GPUs, or TensorFlow has started with fewer CPU devices.
+    """
+    if num_devices is not None and num_devices < 1:
+        raise ValueError(f"strategy.num_devices={num_devices}: at least 1, or null for all GPUs")
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    if kind == "CPU" and num_devices is not None:
+        _divide_cpu(num_devices)
+    available = tf.config.list_logical_devices(kind)
+    if num_devices is not None and num_devices > len(available):
+        raise ValueError(
+            f"strategy.num_devices={num_devices}: this machine has {len(available)} {kind} "
+            "device(s) for it; choose at most that many"
+        )
+    return tf.distribute.MirroredStrategy([d.name for d in available[:num_devices]])
+
+
+def share_of_replica(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Returns the calling replica's slice of a global batch; traced, in replica context.
+
+    Args:
+        batch: key to tensor [B, ...], B divisible by the number of replicas.
+
+    Returns:
+        key to tensor [B / replicas, ...].
+    """
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return batch
+    replica = context.replica_id_in_sync_group
+
+    def share(tensor: tf.Tensor) -> tf.Tensor:
+        size = tensor.shape[0] // context.num_replicas_in_sync
+        return tf.gather(tensor, replica * size + tf.range(size))
+
+    return {key: share(tensor) for key, tensor in batch.items()}
+
+
+def mean_over_replicas(values: Any) -> Any:
+    """Returns the mean over the replicas of each tensor; traced, in replica context."""
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        return values
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+
+
+def check_batch_size(global_batch_size: int, strategy: tf.distribute.Strategy) -> None:
+    """Checks that a global batch divides evenly over the replicas.
+
+    Raises:
+        ValueError: with the nearest sizes that do.
+    """
+    num_replicas = strategy.num_replicas_in_sync
+    if global_batch_size % num_replicas:
+        below = global_batch_size // num_replicas * num_replicas
+        sizes = " or ".join(str(n) for n in (below, below + num_replicas) if n)
+        raise ValueError(
+            f"data.batch_size={global_batch_size} does not divide over {num_replicas} replicas; "
+            f"choose {sizes}"
+        )
+
+
+def check_variables(variables: list[Any], strategy: tf.distribute.Strategy, what: str) -> None:
+    """Checks that variables were made under the strategy, since others go silently wrong.
+
+    Raises:
+        ValueError: naming the first variable made elsewhere.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return
+    for variable in variables:
+        if not strategy.extended.variable_created_in_scope(variable.value):
+            raise ValueError(
+                f"the {what}'s variable {variable.path!r} was made outside the strategy; "
+                f"build the {what} inside `with strategy.scope():`"
+            )
+
+
+def _divide_cpu(num_devices: int) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    logical = [tf.config.LogicalDeviceConfiguration()] * num_devices
+    try:
+        tf.config.set_logical_device_configuration(cpu, logical)
+    except RuntimeError:
+        # TensorFlow has started: the devices it has are those there will be.
+        return

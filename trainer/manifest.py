@@ -1,0 +1,78 @@
+"""What must be equal for two runs to be equal: versions, device, data, code, seed."""
+
+import importlib.metadata
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from trainer.data.dataset import Arrays
+from trainer.fingerprint import fingerprint
+
+_TENSORFLOW = ("tensorflow", "tensorflow-cpu")
+PACKAGES = ("tapeloop", *_TENSORFLOW, "keras", "numpy", "hydra-core", "tensorboard")
+
+
+def manifest(
+    command: str, seed: int, precision: str, splits: Mapping[str, Arrays]
+) -> dict[str, Any]:
+    """Returns the facts of a run, as plain values."""
+    return {
+        "command": command,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": seed,
+        "precision": precision,
+        "data": {split: _describe(arrays) for split, arrays in splits.items()},
+        "git": _git(),
+        "packages": _versions(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
+    }
+
+
+def command_line() -> str:
+    """Returns the command that started this run, to be typed again."""
+    return shlex.join(["python", "-m", "trainer", *sys.argv[1:]])
+
+
+def write_manifest(path: Path, facts: Mapping[str, Any]) -> None:
+    """Writes the facts as JSON."""
+    path.write_text(json.dumps(facts, indent=2) + "\n")
+
+
+def _describe(arrays: Arrays) -> dict[str, Any]:
+    return {"num_examples": len(arrays["label"]), "fingerprint": fingerprint(arrays)}
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _git() -> dict[str, str] | None:
+    """Returns the commit and what differs from it; None outside a checkout."""
+    folder = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True
+        ).stdout
+
+    try:
+        return {"commit": git("rev-parse", "HEAD").strip(), "diff": git("diff", "HEAD")}
+    except (OSError, subprocess.CalledProcessError):
+        return None

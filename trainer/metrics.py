@@ -1,0 +1,82 @@
+"""The metrics of one split: a loss mean and any Keras metrics, updated inside the step."""
+
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+
+
+class MetricSet:
+    """Keras metrics by name, beside the mean `loss`, with the weights of a batch honoured.
+
+    Each split has its own set, so that an evaluation in mid-epoch leaves the training sums alone.
+
+    Args:
+        metrics: name to metric. The metrics are copied, not used.
+        split: the copies' name prefix, such as `train`.
+    """
+
+    def __init__(self, metrics: Mapping[str, keras.metrics.Metric], split: str) -> None:
+        if "loss" in metrics:
+            raise ValueError("metrics: the name 'loss' is taken by the mean loss; choose another")
+        self.loss = keras.metrics.Mean(name=f"{split}_loss")
+        self.metrics = {name: _copy(name, metric) for name, metric in metrics.items()}
+
+    def update(
+        self, labels: tf.Tensor, logits: tf.Tensor, weight: tf.Tensor, losses: tf.Tensor
+    ) -> None:
+        """Adds a batch; traced, on each replica with its share.
+
+        Args:
+            labels: int32 [B], or float32 [B, K].
+            logits: float32 [B, K].
+            weight: float32 [B], 0 on padding.
+            losses: float32 [B], one value an example.
+        """
+        self.loss.update_state(losses, sample_weight=weight)
+        for metric in self.metrics.values():
+            metric.update_state(labels, logits, sample_weight=weight)
+
+    def result(self) -> dict[str, float]:
+        """Returns the values since the last reset; eager."""
+        values = {"loss": float(self.loss.result())}
+        return values | {name: float(metric.result()) for name, metric in self.metrics.items()}
+
+    def reset(self) -> None:
+        """Forgets all batches; eager."""
+        self.loss.reset_state()
+        for metric in self.metrics.values():
+            metric.reset_state()
+
+    def direction(self, name: str) -> str:
+        """Returns whether a metric is best at its `max` or its `min`, as Keras knows it.
+
+        Raises:
+            ValueError: if there is no such metric, or Keras does not know.
+        """
+        if name == "loss":
+            return "min"
+        if name not in self.metrics:
+            raise ValueError(f"no metric {name!r}; there are loss, {', '.join(self.metrics)}")
+        direction = getattr(self.metrics[name], "_direction", None)
+        if direction is None:
+            raise ValueError(
+                f"whether more or less of the metric {name!r} is better is not known; "
+                "say monitor_mode=max or monitor_mode=min"
+            )
+        return {"up": "max", "down": "min"}[direction]
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All sums and counts, in a fixed order."""
+        metrics = [self.loss, *self.metrics.values()]
+        return [variable for metric in metrics for variable in metric.variables]
+
+
+def _copy(name: str, metric: keras.metrics.Metric) -> keras.metrics.Metric:
+    if not isinstance(metric, keras.metrics.Metric):
+        raise ValueError(
+            f"metrics.{name}={metric!r}: not a keras.metrics.Metric; "
+            "wrap a function in keras.metrics.MeanMetricWrapper"
+        )
+    return type(metric).from_config(metric.get_config())

@@ -1,0 +1,42 @@
+"""Which numbers a run computes with."""
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+POLICIES = ("auto", "float32", "mixed_bfloat16")
+
+
+def resolve(precision: str) -> str:
+    """Returns the Keras dtype policy for a setting.
+
+    Args:
+        precision: `float32`, `mixed_bfloat16`, or `auto`: bfloat16 where the hardware computes in
+            it (CPUs with AVX512-BF16 or AMX, GPUs from compute capability 8.0 on), else float32.
+
+    Raises:
+        ValueError: for another name.
+    """
+    if precision not in POLICIES:
+        raise ValueError(f"precision={precision!r}: choose one of {', '.join(POLICIES)}")
+    if precision != "auto":
+        return precision
+    return "mixed_bfloat16" if _has_bfloat16() else "float32"
+
+
+def set_policy(precision: str) -> str:
+    """Makes new layers compute as `resolve` says; returns the policy's name."""
+    policy = resolve(precision)
+    keras.config.set_dtype_policy(policy)
+    return policy
+
+
+def _has_bfloat16() -> bool:
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        return all(d.get("compute_capability", (0, 0)) >= (8, 0) for d in details)
+    cpuinfo = Path("/proc/cpuinfo")
+    flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
+    return "avx512_bf16" in flags or "amx_bf16" in flags

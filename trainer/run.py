@@ -1,0 +1,100 @@
+"""One run from the command line: its folder, its log, its summary."""
+
+import logging
+import time
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from trainer.build import Built, build
+from trainer.console import log_to_console, log_to_file
+from trainer.manifest import command_line, manifest, write_manifest
+from trainer.signals import EXIT_CODE_INTERRUPTED
+
+logger = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig, run_dir: Path) -> float | None:
+    """Trains as configured, in `run_dir`; goes on where it holds a checkpoint.
+
+    Args:
+        cfg: as `config.check` returns it.
+        run_dir: gets `config.yaml`, `manifest.json`, `train.log`, `metrics.jsonl`, checkpoints and
+            TensorBoard's event files.
+
+    Returns:
+        The best value of the monitored metric.
+
+    Raises:
+        ConfigError: before anything is written, where the configuration cannot be built.
+        SystemExit: with code 75, if a signal stopped the run; the same command goes on with it.
+    """
+    log_to_console()
+    built = build(cfg, run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    log_file = log_to_file(run_dir / "train.log")
+    try:
+        _describe(cfg, built, run_dir)
+        started = time.monotonic()
+        first_step = built.trainer.step
+        built.trainer.fit(built.duration)
+        _summarise(built, run_dir, time.monotonic() - started, first_step)
+    finally:
+        logging.getLogger("trainer").removeHandler(log_file)
+        log_file.close()
+    if built.trainer.interrupted_by:
+        raise SystemExit(EXIT_CODE_INTERRUPTED)
+    return built.trainer.best
+
+
+def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
+    """Writes what the run is, to its folder and the terminal."""
+    trainer, data = built.trainer, built.trainer.data
+    OmegaConf.save(cfg, run_dir / "config.yaml")
+    facts = manifest(command_line(), cfg.seed, built.precision, built.splits)
+    write_manifest(run_dir / "manifest.json", facts)
+    counts = ", ".join(
+        f"{split} {len(arrays['label']):,}" for split, arrays in built.splits.items()
+    )
+    length = trainer.run_length(built.duration)
+    num_weights = sum(w.shape.num_elements() for w in trainer.model.trainable_weights)
+    logger.info(
+        "%s: %s (%s trainable parameters), %s, on %d device(s)",
+        cfg.name, trainer.model.name, f"{num_weights:,}", built.precision,
+        trainer.strategy.num_replicas_in_sync,
+    )  # fmt: skip
+    logger.info("data: %d classes, %s; %s", len(data.class_names), counts, "; ".join(built.notes))
+    logger.info(
+        "steps: %s an epoch of batch size %d, %s in all",
+        f"{length.steps_per_epoch:,}", length.global_batch_size,
+        f"{length.total_steps:,}" if length.total_steps else "as many as fit",
+    )  # fmt: skip
+    logger.info("folder: %s", _shown(run_dir))
+
+
+def _summarise(built: Built, run_dir: Path, seconds: float, first_step: int) -> None:
+    """Says how it went, where everything is and what to type next."""
+    trainer, folder = built.trainer, _shown(run_dir)
+    num_steps = trainer.step - first_step
+    took = f"{seconds // 60:.0f} min {seconds % 60:.0f} s" if seconds >= 60 else f"{seconds:.1f} s"
+    lines = []
+    if trainer.interrupted_by:
+        lines += [f"Stopped by {trainer.interrupted_by} at step {trainer.step:,}, state saved."]
+        command = command_line()
+        names_folder = "hydra.run.dir=" in command
+        lines += [f"  go on   {command}" + ("" if names_folder else f" hydra.run.dir={folder}")]
+    else:
+        lines += [f"Done: {num_steps:,} steps in {took}, now at step {trainer.step:,}."]
+    best = trainer.checkpoints.best() if trainer.checkpoints else None
+    if best:
+        values = "  ".join(f"{name} {value:.4f}" for name, value in best.facts["values"].items())
+        lines += [f"  best    step {best.step:,} by {trainer.monitor}: {values}"]
+        lines += [f"  score   python -m trainer evaluate {folder}"]
+    lines += [f"  note    {note}" for note in built.notes]
+    lines += [f"  folder  {folder}", f"  curves  tensorboard --logdir {folder}"]
+    logger.info("\n".join(lines))
+
+
+def _shown(path: Path) -> Path:
+    """Returns a path as it can be typed here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,112 @@
+"""Everything that evolves during a run, in one flat map of names to arrays.
+
+Keras objects are never handed to `tf.train.Checkpoint`, which silently leaves out layers held in
+lists, seed generators and metrics.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+Variables = dict[str, keras.Variable]
+
+
+def model_variables(model: keras.Model) -> Variables:
+    """Returns all variables of a built model by name, seed generators included."""
+    return _named("model", model.variables)
+
+
+def training_variables(
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    metrics: Iterable[keras.Variable],
+) -> Variables:
+    """Returns the variables of a training run by name: model, optimizer, training metrics."""
+    return {
+        **model_variables(model),
+        **_named("optimizer", optimizer.variables),
+        **_named("metrics", metrics),
+    }
+
+
+def snapshot(variables: Variables) -> dict[str, np.ndarray]:
+    """Returns copies of the variables' values."""
+    return {name: np.array(variable.numpy()) for name, variable in variables.items()}
+
+
+def restore(variables: Variables, arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Assigns saved values; all or nothing.
+
+    Args:
+        variables: by name.
+        arrays: by the same names, of the same shapes and dtypes.
+        source: where the arrays come from, for the error.
+
+    Raises:
+        ValueError: if names, shapes or dtypes differ: the run was of another model or optimizer.
+    """
+    here = {name: _kind(variable.shape, variable.dtype) for name, variable in variables.items()}
+    there = {name: _kind(array.shape, array.dtype) for name, array in arrays.items()}
+    if here != there:
+        names = sorted(here.keys() ^ there.keys()) or [n for n in here if here[n] != there[n]]
+        name = names[0]
+        raise ValueError(
+            f"{source} does not fit this model and optimizer: {len(names)} variable(s) differ, "
+            f"first {name!r}: {there.get(name, 'absent')} in the file, "
+            f"{here.get(name, 'absent')} here; use the configuration it was saved with, "
+            "or another run folder"
+        )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """Returns what a callback remembers: its attributes that are plain values.
+
+    Weights that a callback holds (`EarlyStopping.best_weights`) are not plain values.
+    """
+    return {
+        name: plain
+        for name, value in vars(callback).items()
+        if not name.startswith("_") and (plain := _plain(value)) is not _NOT_PLAIN
+    }
+
+
+def restore_callback(callback: keras.callbacks.Callback, saved: Mapping[str, Any]) -> None:
+    """Sets a callback's attributes to what `callback_state` returned."""
+    for name, value in saved.items():
+        if name != "params":
+            setattr(callback, name, value)
+
+
+_NOT_PLAIN = object()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        items = [_plain(item) for item in value]
+        return _NOT_PLAIN if any(item is _NOT_PLAIN for item in items) else items
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        entries = {key: _plain(item) for key, item in value.items()}
+        return _NOT_PLAIN if any(e is _NOT_PLAIN for e in entries.values()) else entries
+    return _NOT_PLAIN
+
+
+def _named(group: str, variables: Iterable[keras.Variable]) -> Variables:
+    # Paths are not unique (two layers of one name in a list), and the numbers in Keras' automatic
+    # names (dense_8) depend on what the process built before: the position tells variables apart.
+    return {
+        f"{group}/{k:04d}/{re.sub(r'_[0-9]+(?=[/_]|$)', '', v.path)}": v
+        for k, v in enumerate(variables)
+    }
+
+
+def _kind(shape: Any, dtype: Any) -> str:
+    return f"{dtype}{list(shape)}"

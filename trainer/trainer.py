@@ -1,0 +1,223 @@
+"""The Trainer: one step of training, one of evaluation, and the run around them.
+
+Reading order: `train_step` and `test_step` are the maths, `fit` is the run. Research code overrides
+the first two (see `experiments/`).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from trainer import distribution
+from trainer.checkpoint import Checkpoint, CheckpointFolder
+from trainer.data.data import Data, model_inputs
+from trainer.data.feeds import Batch
+from trainer.durations import Duration, RunLength
+from trainer.fit import Fit
+from trainer.loop import Chunk, Pace
+from trainer.losses import PerExampleLoss, per_example
+from trainer.metrics import MetricSet
+from trainer.optimizers import apply_gradients
+from trainer.state import Variables, model_variables, restore, training_variables
+from trainer.writers import RunWriter
+
+
+class Trainer:
+    """Trains a Keras model with a custom loop, compiled many steps at a time.
+
+    Args:
+        model: any `keras.Model`, `call(inputs, training=False) -> logits float32 [B, K]`.
+        loss: `(labels, logits) -> float32 [B]`, or any `keras.losses` object.
+        optimizer: any `keras.optimizers` object.
+        data: what to train and evaluate on.
+        metrics: name to Keras metric; a mean `loss` is always there.
+        callbacks: any Keras callbacks; their batch hooks are called once a chunk.
+        strategy: a `tf.distribute.Strategy`, under whose scope model and optimizer were built;
+            default: one device.
+        run_dir: where curves and checkpoints go, and where a run is picked up again; default:
+            nowhere.
+        log_every: how often a step's scalars are written; every step costs little.
+        eval_every: how often `val` is evaluated; None: only at the end.
+        checkpoint_every: how often the state is saved; it is also saved at the end.
+        keep: how many of the last checkpoints stay, beside the best.
+        monitor: the metric that says which weights are the best, `val/…` or `train/…`; default:
+            `val/loss`, or `train/loss` without a validation split.
+        monitor_mode: `min`, `max` or `auto`: as Keras knows the metric.
+
+    Raises:
+        ValueError: if the parts do not fit together.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        loss: PerExampleLoss,
+        optimizer: keras.optimizers.Optimizer,
+        data: Data,
+        metrics: Mapping[str, keras.metrics.Metric] | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        run_dir: str | Path | None = None,
+        log_every: str | Duration = "1st",
+        eval_every: str | Duration | None = "1ep",
+        checkpoint_every: str | Duration = "1ep",
+        keep: int = 1,
+        monitor: str | None = None,
+        monitor_mode: str = "auto",
+    ) -> None:
+        self.model = model
+        self.loss = per_example(loss)
+        self.optimizer = optimizer
+        self.data = data
+        self.callbacks = list(callbacks)
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self.run_dir = Path(run_dir) if run_dir else None
+        self.log_every, self.eval_every = log_every, eval_every
+        self.checkpoint_every = checkpoint_every
+        self.checkpoints: CheckpointFolder | None = None
+        if self.run_dir:
+            self.checkpoints = CheckpointFolder(self.run_dir / "checkpoints", keep)
+
+        self.step = 0
+        self.best: float | None = None
+        self.interrupted_by: str | None = None
+        self.writer: RunWriter | None = None
+
+        with self.strategy.scope():
+            self.train_metrics = MetricSet(metrics or {}, "train")
+            self.test_metrics = MetricSet(metrics or {}, "test")
+            self._build()
+        self.monitor = monitor or ("val/loss" if "val" in data.feeds else "train/loss")
+        self.monitor_mode = monitor_mode
+        if monitor_mode == "auto":
+            self.monitor_mode = self.test_metrics.direction(self.monitor.partition("/")[2])
+        self._train_chunk = Chunk(
+            self.train_step, data.feed("train"), data.transform.training, self.strategy
+        )
+        self._test_chunks: dict[str, Chunk] = {}
+
+    # ---- the maths: what research code overrides
+
+    def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Learns from one replica's share of a batch; traced.
+
+        Averages over the share alone: `apply_gradients` averages gradients over the replicas, and
+        the loop averages the scalars, so nothing here depends on how many there are.
+
+        Args:
+            batch: `label` int32 [B], `weight` float32 [B], and the model's inputs.
+
+        Returns:
+            Scalars that become curves, one point a step.
+        """
+        labels, weight = batch["label"], batch["weight"]
+        with tf.GradientTape() as tape:
+            logits = self.model(model_inputs(batch), training=True)
+            losses = self.loss(labels, logits)  # [B]
+            penalty = self.penalty()
+            loss = tf.reduce_mean(losses * weight) + penalty
+        variables = self.model.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        learning_rate = tf.convert_to_tensor(self.optimizer.learning_rate)
+        gradient_norm = apply_gradients(self.optimizer, gradients, variables)
+        self.train_metrics.update(labels, logits, weight, losses + penalty)
+        return {"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm}
+
+    def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """Scores one replica's share of a batch, with `weight` 0 on padding; traced."""
+        labels, weight = batch["label"], batch["weight"]
+        logits = self.model(model_inputs(batch), training=False)
+        losses = self.loss(labels, logits) + self.penalty()  # [B]
+        self.test_metrics.update(labels, logits, weight, losses)
+        return {}
+
+    def penalty(self) -> tf.Tensor | float:
+        """Returns the sum of the model's own losses (regularizers, `add_loss`) of its last call."""
+        return sum(self.model.losses, start=0.0)
+
+    # ---- the run
+
+    def fit(self, duration: str | Duration) -> keras.callbacks.History:
+        """Trains until `duration` has passed, counted from the first step of the run.
+
+        In a run folder that holds a checkpoint, goes on from it.
+
+        Args:
+            duration: `20ep`, `5000st`, `2e6ex` or `30min`.
+
+        Returns:
+            Keras' history: `history.history["val_accuracy"]` has one value an epoch.
+
+        Raises:
+            ValueError: if the duration cannot be read, or the checkpoint is of another model.
+        """
+        return Fit(self, duration).run()
+
+    def evaluate(self, split: str = "val") -> dict[str, float]:
+        """Returns the mean loss and the metrics over a split, every example counted once.
+
+        Raises:
+            ValueError: if the data has no such split.
+        """
+        feed = self.data.feed(split)
+        if split not in self._test_chunks:
+            self._test_chunks[split] = Chunk(
+                self.test_step,
+                feed,
+                lambda batch, _: self.data.transform.evaluation(batch),
+                self.strategy,
+            )
+        self.test_metrics.reset()
+        pace, step = Pace(), 0
+        while step < feed.steps_per_epoch:
+            num_steps = pace.num_steps(at_most=feed.steps_per_epoch - step)
+            self._test_chunks[split].run(step, num_steps)
+            pace.done(num_steps)
+            step += num_steps
+        return self.test_metrics.result()
+
+    def run_length(self, duration: str | Duration) -> RunLength:
+        """Returns how many steps `duration` is for this data."""
+        feed = self.data.feed("train")
+        return RunLength.of(duration, feed.steps_per_epoch, feed.batch_size)
+
+    def train_chunk(self, first_step: int, num_steps: int) -> dict[str, np.ndarray]:
+        """Runs training steps in one graph call; returns their scalars, float32 [num_steps]."""
+        return self._train_chunk.run(first_step, num_steps)
+
+    # ---- what evolves
+
+    @property
+    def variables(self) -> Variables:
+        """All variables that training changes, by name."""
+        return training_variables(self.model, self.optimizer, self.train_metrics.variables)
+
+    def load_weights(self, checkpoint: Checkpoint) -> None:
+        """Takes the model's variables from a checkpoint, as for an evaluation.
+
+        Raises:
+            ValueError: if it is of another model.
+        """
+        here = model_variables(self.model)
+        weights = {name: a for name, a in checkpoint.arrays.items() if name.startswith("model/")}
+        restore(here, weights, source=str(checkpoint.path))
+        self.step = checkpoint.step
+
+    def _build(self) -> None:
+        # All variables must exist before tracing and restoring. A real batch makes them, eagerly,
+        # so that an error in the model is shown with the model's own line.
+        for feed in self.data.feeds.values():
+            distribution.check_batch_size(feed.batch_size, self.strategy)
+        batch = {key: tensor[:2] for key, tensor in self.data.example_batch().items()}
+        logits = self.model(model_inputs(batch), training=False)
+        self.optimizer.build(self.model.trainable_variables)
+        distribution.check_variables(self.model.variables, self.strategy, "model")
+        distribution.check_variables(self.optimizer.variables, self.strategy, "optimizer")
+        losses = self.loss(batch["label"], logits)
+        for metrics in (self.train_metrics, self.test_metrics):
+            self.strategy.run(metrics.update, (batch["label"], logits, batch["weight"], losses))
+            metrics.reset()

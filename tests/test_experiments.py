@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from test_fit import rows
 
@@ -64,3 +65,17 @@ def test_two_replicas_train_as_one_device(tmp_path):
     one = trained(tmp_path / "one", *words)
     two = trained(tmp_path / "two", *words, "strategy=mirrored", "strategy.num_devices=2")
     assert two[-1]["val/loss"] == pytest.approx(one[-1]["val/loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+@pytest.mark.parametrize("group", ["augment", "model", "loss", "metrics", "optimizer", "schedule"])
+def test_every_part_of_an_experiment_can_be_exchanged(experiment, group):
+    for option in options(group):
+        composed(f"experiment={experiment}", f"{group}={option}")
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_experiments_choose_options_and_change_no_values_inside_them(experiment):
+    text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    keys = yaml.safe_load(text).keys() - {"defaults"}
+    assert not keys & {path.name for path in CONF.iterdir() if path.is_dir()}

@@ -76,7 +76,7 @@ class StopAt(TrainerCallback):
         super().__init__()
         self._step = step
 
-    def on_chunk_end(self, scalars, seconds):
+    def on_chunk_end(self, num_steps, scalars, seconds):
         if self.trainer.step >= self._step and self.trainer.step < 24:
             os.kill(os.getpid(), signal.SIGTERM)
 

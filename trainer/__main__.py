@@ -35,7 +35,7 @@ class JobFailedError(Exception):
 
 
 def entry(argv: list[str] | None = None) -> int:
-    """Runs a command line and returns its exit code.
+    """Run a command line and return its exit code.
 
     Args:
         argv: the words after the program's name; None for those of this process.
@@ -62,7 +62,7 @@ def entry(argv: list[str] | None = None) -> int:
 
 
 def _command(name: str, arguments: list[str]) -> int:
-    """Runs `trainer/commands/<name>.py`."""
+    """Run `trainer/commands/<name>.py`."""
     names = help_page.command_names()
     if name not in names:
         line = f"{name}: neither a command nor KEY=VALUE; {nearest(name, names)}"
@@ -76,7 +76,7 @@ def _command(name: str, arguments: list[str]) -> int:
 
 
 def _train(words: list[str]) -> int:
-    """Has Hydra compose the configuration and trains with it, or several times for a sweep."""
+    """Have Hydra compose the configuration and train with it, or several times for a sweep."""
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -106,7 +106,7 @@ def _train(words: list[str]) -> int:
 
 
 def _job(cfg: "DictConfig", wants_traceback: bool) -> float | None:
-    """Trains once; returns the best value of the monitored metric, which sweepers look at.
+    """Train once; return the best value of the monitored metric, which sweepers look at.
 
     All errors end here, reported: what `_train` catches was raised before a run began.
     """
@@ -137,7 +137,7 @@ def _job(cfg: "DictConfig", wants_traceback: bool) -> float | None:
 
 @contextmanager
 def _as_command_line(words: list[str]) -> Iterator[None]:
-    """Gives Hydra the words, and has it raise its errors where it would print and exit."""
+    """Give Hydra the words, and have it raise its errors where it would print and exit."""
     argv, sys.argv = sys.argv, ["trainer", *words]
     full_error = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"
@@ -151,7 +151,7 @@ def _as_command_line(words: list[str]) -> Iterator[None]:
 
 
 def _with_new_argument(words: list[str], error: Exception) -> list[str]:
-    """Returns the words with `++` before an argument that a target may take unlisted.
+    """Return the words with `++` before an argument that a target may take unlisted.
 
     Hydra refuses every key that the YAML file does not list, such as optimizer.amsgrad. Unless it
     looks like a listed one it is let through: `config.check` knows what the target takes.
@@ -164,14 +164,14 @@ def _with_new_argument(words: list[str], error: Exception) -> list[str]:
 
 
 def _settings_beside(error: Exception) -> list[str]:
-    """Returns the dotted settings in the node where Hydra did not find a key."""
+    """Return the dotted settings in the node where Hydra did not find a key."""
     node, key = _where_missing(error)
     group = key.rpartition(".")[0]
     return dotted_keys(node, f"{group}.") if group else dotted_keys({**node, "hydra": None})
 
 
 def _where_missing(error: Exception) -> tuple[dict[str, Any], str]:
-    """Returns the node without interpolations, and the full name of the key that it lacks."""
+    """Return the node without interpolations, and the full name of the key that it lacks."""
     from omegaconf import OmegaConf
 
     cause = error.__cause__

@@ -26,13 +26,13 @@ class Every:
             self._period_steps = max(1, length.steps(duration))
 
     def next_after(self, step: int) -> int | None:
-        """Returns the next step at which it is due; None where steps do not tell."""
+        """Return the next step at which it is due; None where steps do not tell."""
         if self._period_steps is None:
             return None
         return (step // self._period_steps + 1) * self._period_steps
 
     def is_due(self, step: int) -> bool:
-        """Returns whether it is due now; asking restarts the clock of what is due by time."""
+        """Return whether it is due now; asking restarts the clock of what is due by time."""
         if self._period_steps is not None:
             return step % self._period_steps == 0
         if self._period_seconds is None or time.monotonic() - self._last < self._period_seconds:

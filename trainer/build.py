@@ -41,7 +41,7 @@ class Built:
 
 
 def build(cfg: DictConfig, run_dir: Path | None) -> Built:
-    """Builds everything; whatever can be wrong is found before the first image is read.
+    """Build everything; whatever can be wrong is found before the first image is read.
 
     Args:
         cfg: as `config.check` returns it.
@@ -153,7 +153,7 @@ def _instantiate_each(config: Mapping[str, Any], group: str) -> dict[str, Any]:
 
 @contextmanager
 def _blaming(part: str) -> Iterator[None]:
-    """Turns what a part refuses into one line that names the part."""
+    """Turn what a part refuses into one line that names the part."""
     try:
         yield
     except ConfigError:

@@ -58,7 +58,7 @@ class CheckpointFolder:
         self._keep = keep
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Writes a checkpoint, then removes the ones past `keep`."""
+        """Write a checkpoint, then remove the ones past `keep`."""
         path = self.folder / f"step_{checkpoint.step:09d}.safetensors"
         _write(path, checkpoint)
         for old in self._files()[self._keep :]:
@@ -66,12 +66,12 @@ class CheckpointFolder:
         return path
 
     def save_best(self, checkpoint: Checkpoint) -> Path:
-        """Replaces the best checkpoint."""
+        """Replace the best checkpoint."""
         _write(self.folder / BEST, checkpoint)
         return self.folder / BEST
 
     def best(self) -> Checkpoint | None:
-        """Returns the best checkpoint, or None where there is none.
+        """Return the best checkpoint, or None where there is none.
 
         Raises:
             ValueError: if it is damaged.
@@ -80,7 +80,7 @@ class CheckpointFolder:
         return load(path) if path.exists() else None
 
     def latest(self) -> Checkpoint | None:
-        """Returns the newest intact checkpoint, or None where there is none at all.
+        """Return the newest intact checkpoint, or None where there is none at all.
 
         Raises:
             ValueError: if there are checkpoints and none of them is intact.
@@ -103,7 +103,7 @@ class CheckpointFolder:
 
 
 def load(path: Path) -> Checkpoint:
-    """Reads and verifies a checkpoint.
+    """Read and verify a checkpoint.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -90,7 +90,7 @@ SUPPLIED = {
 
 
 def check(cfg: DictConfig) -> DictConfig:
-    """Returns the configuration resolved and typed, once everything in it has been checked.
+    """Return the configuration resolved and typed, once everything in it has been checked.
 
     Args:
         cfg: as Hydra composes it.
@@ -123,7 +123,7 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _check_groups(config: dict[str, Any]) -> None:
-    """Checks the keys at the root and the shape of the groups; drops entries switched off."""
+    """Check the keys at the root and the shape of the groups; drop entries switched off."""
     keys = [*(f.name for f in fields(Settings)), *OBJECTS, *COLLECTIONS]
     for key in config:
         if key not in keys:
@@ -147,7 +147,7 @@ def _check_groups(config: dict[str, Any]) -> None:
 
 
 def _typed(schema: type, values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns the schema's settings among `values`, converted to its types and in range."""
+    """Return the schema's settings among `values`, converted to its types and in range."""
     typed = OmegaConf.structured(schema)
     for setting in fields(schema):
         key, allowed = prefix + setting.name, setting.metadata["allowed"]
@@ -167,7 +167,7 @@ def _typed(schema: type, values: dict[str, Any], prefix: str = "") -> dict[str, 
 
 
 def _check_together(config: dict[str, Any]) -> None:
-    """Checks what depends on more than one setting, and the few keys that every target has."""
+    """Check what depends on more than one setting, and the few keys that every target has."""
     monitor, metrics = config["monitor"], ["loss", *config["metrics"]]
     split, _, name = monitor.partition("/")
     if split not in ("val", "train") or not name or (split == "val" and name not in metrics):
@@ -211,7 +211,7 @@ def _check_targets(config: dict[str, Any]) -> None:
 
 
 def load(run_dir: Path, overrides: Sequence[str] = ()) -> DictConfig:
-    """Returns a run's configuration from its folder, checked again.
+    """Return a run's configuration from its folder, checked again.
 
     Args:
         run_dir: a run folder.
@@ -225,8 +225,12 @@ def load(run_dir: Path, overrides: Sequence[str] = ()) -> DictConfig:
         raise ConfigError(f"{run_dir}: no run folder, it has no config.yaml")
     try:
         cfg = cast(DictConfig, OmegaConf.load(path))
-        OmegaConf.set_struct(cfg, True)
-        cfg.merge_with_dotlist(list(overrides))
     except (OmegaConfBaseException, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    known = dotted_keys(cast(dict[str, Any], OmegaConf.to_container(cfg)))
+    for override in overrides:
+        key = override.partition("=")[0]
+        if key not in known:
+            raise ConfigError(f"{override}: no such setting; {nearest_setting(key, known)}")
+    cfg.merge_with_dotlist(list(overrides))
     return check(cfg)

@@ -15,16 +15,16 @@ class ConsoleHandler(logging.Handler):
     """Prints records on the console, one line each, unwrapped."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Prints a record; warnings in yellow, errors in red."""
+        """Print a record; warnings in yellow, errors in red."""
         style = {logging.WARNING: "yellow", logging.ERROR: "red"}.get(record.levelno)
         console.print(self.format(record), style=style, markup=False, soft_wrap=True)
 
 
 def log_to_console() -> None:
-    """Shows the `trainer` log on the console, unless the program has set up logging itself."""
+    """Show the `trainer` log on the console, unless the program has set up logging itself."""
     if not _LOGGER.hasHandlers():
         _LOGGER.addHandler(ConsoleHandler())
-        _LOGGER.setLevel(logging.INFO)
+    _LOGGER.setLevel(logging.INFO)
 
 
 def log_to_file(path: Path) -> logging.Handler:

@@ -10,12 +10,12 @@ import tensorflow as tf
 
 
 def single_device() -> tf.distribute.Strategy:
-    """Returns the strategy of one device: the first GPU where there is one, else the CPU."""
+    """Return the strategy of one device: the first GPU where there is one, else the CPU."""
     return tf.distribute.get_strategy()
 
 
 def mirrored(num_devices: int | None = None) -> tf.distribute.Strategy:
-    """Returns a strategy with a replica on each GPU, or on logical CPU devices to try it out.
+    """Return a strategy with a replica on each GPU, or on logical CPU devices to try it out.
 
     Args:
         num_devices: how many replicas, at least 1; None for all GPUs (one CPU where there is
@@ -39,7 +39,7 @@ def mirrored(num_devices: int | None = None) -> tf.distribute.Strategy:
 
 
 def share_of_replica(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Returns the calling replica's slice of a global batch; traced, in replica context.
+    """Return the calling replica's slice of a global batch; traced, in replica context.
 
     Args:
         batch: key to tensor [B, ...], B divisible by the number of replicas.
@@ -60,7 +60,7 @@ def share_of_replica(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def mean_over_replicas(values: Any) -> Any:
-    """Returns the mean over the replicas of each tensor; traced, in replica context."""
+    """Return the mean over the replicas of each tensor; traced, in replica context."""
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return values
@@ -68,7 +68,7 @@ def mean_over_replicas(values: Any) -> Any:
 
 
 def check_batch_size(global_batch_size: int, strategy: tf.distribute.Strategy) -> None:
-    """Checks that a global batch divides evenly over the replicas.
+    """Check that a global batch divides evenly over the replicas.
 
     Raises:
         ValueError: with the nearest sizes that do.
@@ -84,7 +84,7 @@ def check_batch_size(global_batch_size: int, strategy: tf.distribute.Strategy) -
 
 
 def check_variables(variables: list[Any], strategy: tf.distribute.Strategy, what: str) -> None:
-    """Checks that variables were made under the strategy, since others go silently wrong.
+    """Check that variables were made under the strategy, since others go silently wrong.
 
     Raises:
         ValueError: naming the first variable made elsewhere.

@@ -31,7 +31,7 @@ class Duration:
 
     @classmethod
     def parse(cls, text: "str | Duration") -> "Duration":
-        """Reads a duration such as `20ep`.
+        """Read a duration such as `20ep`.
 
         Raises:
             ValueError: if the text is not a number followed by a unit, or exceeds 100%.
@@ -77,7 +77,7 @@ class RunLength:
     def of(
         cls, duration: str | Duration, steps_per_epoch: int, global_batch_size: int
     ) -> "RunLength":
-        """Returns the length of a run that trains for `duration` (at least one step).
+        """Return the length of a run that trains for `duration` (at least one step).
 
         Raises:
             ValueError: if the duration is a share of the run, or nothing at all.
@@ -96,7 +96,7 @@ class RunLength:
         return cls(steps_per_epoch, global_batch_size, max(1, length.steps(duration)))
 
     def steps(self, duration: str | Duration) -> int:
-        """Converts to steps, rounded to the nearest (examples: up to the next whole step).
+        """Convert to steps, rounded to the nearest (examples: up to the next whole step).
 
         Raises:
             ValueError: for minutes, and for a share of a run that wall time ends.

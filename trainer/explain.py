@@ -15,7 +15,7 @@ def explain(
     groups: Mapping[str, Sequence[str]],
     known: Sequence[str] = (),
 ) -> str:
-    """Returns what is wrong with a command line or a configuration file, in one line.
+    """Return what is wrong with a command line or a configuration file, in one line.
 
     Args:
         error: what was raised while the configuration was composed.
@@ -59,7 +59,7 @@ def explain(
 
 
 def _word(key: str, words: Sequence[str]) -> str:
-    """Returns the word of the command line that sets `key`, or something inside it."""
+    """Return the word of the command line that sets `key`, or something inside it."""
     for word in words:
         name = word.lstrip("+~").partition("=")[0]
         if name == key or name.startswith(f"{key}."):

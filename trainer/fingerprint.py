@@ -7,7 +7,7 @@ import numpy as np
 
 
 def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
-    """Returns a SHA-256 of the arrays' names, types, shapes and values, in hexadecimal."""
+    """Return a SHA-256 of the arrays' names, types, shapes and values, in hexadecimal."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

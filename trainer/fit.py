@@ -64,7 +64,7 @@ class Fit:
         self._num_steps_here = 0
 
     def run(self) -> keras.callbacks.History:
-        """Trains, and returns Keras' history of the epochs."""
+        """Train, and return Keras' history of the epochs."""
         trainer = self._trainer
         self._pace = Pace()
         self._started = time.monotonic()
@@ -117,7 +117,7 @@ class Fit:
         last = {name: float(values[-1]) for name, values in scalars.items()}
         self._callbacks.on_train_batch_end(batch + num_steps - 1, last)
         for callback in self._own_callbacks:
-            callback.on_chunk_end(scalars, seconds)
+            callback.on_chunk_end(num_steps, scalars, seconds)
 
     def _steps_to_next_event(self, step: int) -> int:
         events = [self._evaluation, self._checkpoint, self._epoch]
@@ -191,7 +191,7 @@ class Fit:
         trainer.checkpoints.save(Checkpoint(trainer.step, snapshot(trainer.variables), facts))
 
     def _resume(self) -> dict[str, Any]:
-        """Takes up the state of the newest checkpoint, if any; returns that of the callbacks."""
+        """Take up the state of the newest checkpoint, if any; return that of the callbacks."""
         trainer = self._trainer
         checkpoint = trainer.checkpoints.latest() if trainer.checkpoints else None
         facts: dict[str, Any] = dict(checkpoint.facts) if checkpoint else {}

@@ -50,7 +50,7 @@ EXIT CODES
 
 
 def page(conf: Path = HOME / "conf", commands: Path = HOME / "trainer" / "commands") -> str:
-    """Returns the whole page.
+    """Return the whole page.
 
     Args:
         conf: the configuration: config.yaml, and a folder of options for each group.
@@ -71,12 +71,12 @@ def page(conf: Path = HOME / "conf", commands: Path = HOME / "trainer" / "comman
 
 
 def command_names(commands: Path = HOME / "trainer" / "commands") -> list[str]:
-    """Returns the names of the commands, in alphabetical order."""
+    """Return the names of the commands, in alphabetical order."""
     return sorted(file.stem for file in commands.glob("[a-z]*.py"))
 
 
 def group_options(conf: Path = HOME / "conf") -> dict[str, list[str]]:
-    """Returns group to options, both in alphabetical order, `experiment` first."""
+    """Return group to options, both in alphabetical order, `experiment` first."""
     groups = sorted(
         (folder for folder in conf.iterdir() if any(folder.glob("*.yaml"))),
         key=lambda folder: (folder.name != "experiment", folder.name),
@@ -90,7 +90,7 @@ def _purpose(command: Path) -> str:
 
 
 def _about(option: Path) -> str:
-    """Returns the first sentence of an option's comment, or else what it builds."""
+    """Return the first sentence of an option's comment, or else what it builds."""
     text = option.read_text(encoding="utf-8")
     comments = re.match(r"(?:# @package.*\n|#\s*\n)*((?:#.*\S.*\n)*)", text)
     about = " ".join(line.lstrip("# ") for line in comments[1].splitlines()) if comments else ""
@@ -107,7 +107,7 @@ def _settings(conf: Path) -> list[tuple[str, str]]:
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
-    """Sets names in one column and wraps what is said of them in another."""
+    """Set names in one column and wrap what is said of them in another."""
     column = 4 + max(len(name) for name, _ in rows)
     lines = []
     for name, about in rows:

@@ -44,7 +44,7 @@ class Chunk:
         self._compiled = tf.function(self._trace_chunk, autograph=False)
 
     def run(self, first_step: int, num_steps: int) -> dict[str, np.ndarray]:
-        """Runs the steps and returns their scalars: name to float32 [num_steps].
+        """Run the steps and return their scalars: name to float32 [num_steps].
 
         Args:
             first_step: steps done before; the position in the data.
@@ -108,12 +108,12 @@ class Pace:
         self._is_first = True
 
     def num_steps(self, at_most: int) -> int:
-        """Returns the length of the next chunk, and starts its clock."""
+        """Return the length of the next chunk, and start its clock."""
         self._started = time.perf_counter()
         return max(1, min(at_most, self._num_steps, CAPACITY))
 
     def done(self, num_steps: int) -> float:
-        """Takes note of a chunk that has ended; returns its duration in seconds."""
+        """Take note of a chunk that has ended; return its duration in seconds."""
         elapsed = time.perf_counter() - self._started
         if self._is_first:
             # The first chunk was traced: its duration says nothing.

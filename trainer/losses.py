@@ -33,7 +33,7 @@ class CrossEntropy(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Returns float32 [B].
+        """Return float32 [B].
 
         Args:
             labels: int [B], or soft labels float32 [B, K].
@@ -52,12 +52,12 @@ class CrossEntropy(keras.losses.Loss):
         return (1.0 - self.label_smoothing) * losses + self.label_smoothing * uniform
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {"label_smoothing": self.label_smoothing, "name": self.name}
 
 
 def per_example(loss: PerExampleLoss) -> PerExampleLoss:
-    """Returns the loss without a reduction of its own, checked to give one value an example.
+    """Return the loss without a reduction of its own, checked to give one value an example.
 
     Args:
         loss: a `keras.losses.Loss` with any reduction, or a function

@@ -23,7 +23,7 @@ PACKAGES = ("tapeloop", *_TENSORFLOW, "keras", "numpy", "hydra-core", "tensorboa
 def manifest(
     command: str, seed: int, precision: str, splits: Mapping[str, Arrays]
 ) -> dict[str, Any]:
-    """Returns the facts of a run, as plain values."""
+    """Return the facts of a run, as plain values."""
     return {
         "command": command,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -40,12 +40,12 @@ def manifest(
 
 
 def command_line() -> str:
-    """Returns the command that started this run, to be typed again."""
+    """Return the command that started this run, to be typed again."""
     return shlex.join(["python", "-m", "trainer", *sys.argv[1:]])
 
 
 def write_manifest(path: Path, facts: Mapping[str, Any]) -> None:
-    """Writes the facts as JSON."""
+    """Write the facts as JSON."""
     path.write_text(json.dumps(facts, indent=2) + "\n")
 
 
@@ -64,7 +64,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git() -> dict[str, str] | None:
-    """Returns the commit and what differs from it; None outside a checkout."""
+    """Return the commit and what differs from it; None outside a checkout."""
     folder = Path(__file__).resolve().parent
 
     def git(*words: str) -> str:

@@ -25,7 +25,7 @@ class MetricSet:
     def update(
         self, labels: tf.Tensor, logits: tf.Tensor, weight: tf.Tensor, losses: tf.Tensor
     ) -> None:
-        """Adds a batch; traced, on each replica with its share.
+        """Add a batch; traced, on each replica with its share.
 
         Args:
             labels: int32 [B], or float32 [B, K].
@@ -38,18 +38,18 @@ class MetricSet:
             metric.update_state(labels, logits, sample_weight=weight)
 
     def result(self) -> dict[str, float]:
-        """Returns the values since the last reset; eager."""
+        """Return the values since the last reset; eager."""
         values = {"loss": float(self.loss.result())}
         return values | {name: float(metric.result()) for name, metric in self.metrics.items()}
 
     def reset(self) -> None:
-        """Forgets all batches; eager."""
+        """Forget all batches; eager."""
         self.loss.reset_state()
         for metric in self.metrics.values():
             metric.reset_state()
 
     def direction(self, name: str) -> str:
-        """Returns whether a metric is best at its `max` or its `min`, as Keras knows it.
+        """Return whether a metric is best at its `max` or its `min`, as Keras knows it.
 
         Raises:
             ValueError: if there is no such metric, or Keras does not know.

@@ -13,7 +13,7 @@ def apply_gradients(
     gradients: Sequence[tf.Tensor | None],
     variables: Sequence[keras.Variable],
 ) -> tf.Tensor:
-    """Averages gradients over the replicas and applies them once; traced, in replica context.
+    """Average gradients over the replicas and apply them once; traced, in replica context.
 
     Args:
         optimizer: built on all trainable variables of the model.

@@ -9,7 +9,7 @@ POLICIES = ("auto", "float32", "mixed_bfloat16")
 
 
 def resolve(precision: str) -> str:
-    """Returns the Keras dtype policy for a setting.
+    """Return the Keras dtype policy for a setting.
 
     Args:
         precision: `float32`, `mixed_bfloat16`, or `auto`: bfloat16 where the hardware computes in
@@ -26,7 +26,7 @@ def resolve(precision: str) -> str:
 
 
 def set_policy(precision: str) -> str:
-    """Makes new layers compute as `resolve` says; returns the policy's name."""
+    """Make new layers compute as `resolve` says; return the policy's name."""
     policy = resolve(precision)
     keras.config.set_dtype_policy(policy)
     return policy

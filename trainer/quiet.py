@@ -11,7 +11,7 @@ class MissingTensorFlowError(ImportError):
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and Keras; what they write to stderr is shown only if that fails.
+    """Import TensorFlow and Keras; what they write to stderr is shown only if that fails.
 
     The oneDNN and CPU notices come from C++ before TensorFlow's own log level holds, so the file
     descriptor itself is turned away during the import. `TF_CPP_MIN_LOG_LEVEL`, 2 (errors) unless

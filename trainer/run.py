@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def run(cfg: DictConfig, run_dir: Path) -> float | None:
-    """Trains as configured, in `run_dir`; goes on where it holds a checkpoint.
+    """Train as configured, in `run_dir`; go on where it holds a checkpoint.
 
     Args:
         cfg: as `config.check` returns it.
@@ -48,7 +48,7 @@ def run(cfg: DictConfig, run_dir: Path) -> float | None:
 
 
 def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
-    """Writes what the run is, to its folder and the terminal."""
+    """Write what the run is, to its folder and the terminal."""
     trainer, data = built.trainer, built.trainer.data
     OmegaConf.save(cfg, run_dir / "config.yaml")
     facts = manifest(command_line(), cfg.seed, built.precision, built.splits)
@@ -73,7 +73,7 @@ def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
 
 
 def _summarise(built: Built, run_dir: Path, seconds: float, first_step: int) -> None:
-    """Says how it went, where everything is and what to type next."""
+    """Say how it went, where everything is and what to type next."""
     trainer, folder = built.trainer, _shown(run_dir)
     num_steps = trainer.step - first_step
     took = f"{seconds // 60:.0f} min {seconds % 60:.0f} s" if seconds >= 60 else f"{seconds:.1f} s"
@@ -96,5 +96,5 @@ def _summarise(built: Built, run_dir: Path, seconds: float, first_step: int) -> 
 
 
 def _shown(path: Path) -> Path:
-    """Returns a path as it can be typed here."""
+    """Return a path as it can be typed here."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

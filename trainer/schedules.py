@@ -14,7 +14,7 @@ from trainer.durations import Duration, RunLength
 
 
 def constant(learning_rate: float, length: RunLength) -> float:
-    """Returns the optimizer's own learning rate, which callbacks may still change."""
+    """Return the optimizer's own learning rate, which callbacks may still change."""
     del length
     return learning_rate
 
@@ -25,7 +25,7 @@ def warmup_linear(
     warmup: str | Duration = "25%",
     final_fraction: float = 0.0,
 ) -> "WarmupLinear":
-    """Returns a linear warm-up to `learning_rate` and a linear decay over the rest of the run.
+    """Return a linear warm-up to `learning_rate` and a linear decay over the rest of the run.
 
     Args:
         learning_rate: the peak, reached at the last step of the warm-up.
@@ -43,7 +43,7 @@ def warmup_cosine(
     warmup: str | Duration = "5%",
     final_fraction: float = 0.0,
 ) -> "WarmupCosine":
-    """Returns a linear warm-up to `learning_rate` and half a cosine down (arXiv 1608.03983).
+    """Return a linear warm-up to `learning_rate` and half a cosine down (arXiv 1608.03983).
 
     Differs from the paper: one period, no restarts. Arguments as in `warmup_linear`.
     """
@@ -88,7 +88,7 @@ class WarmupLinear(keras.optimizers.schedules.LearningRateSchedule):
         self.final_fraction = final_fraction
 
     def __call__(self, step: Any) -> tf.Tensor:
-        """Returns the rate (float32 scalar) for the update after `step` updates."""
+        """Return the rate (float32 scalar) for the update after `step` updates."""
         step = tf.cast(step, tf.float32)
         num_decay_steps = max(1, self.total_steps - self.warmup_steps)
         progress = tf.clip_by_value(
@@ -99,11 +99,11 @@ class WarmupLinear(keras.optimizers.schedules.LearningRateSchedule):
         return self.learning_rate * tf.where(step < self.warmup_steps, rising, decayed)
 
     def decay(self, progress: tf.Tensor) -> tf.Tensor:
-        """Returns the height (1 to 0) at `progress` (0 to 1) through the decay."""
+        """Return the height (1 to 0) at `progress` (0 to 1) through the decay."""
         return 1.0 - progress
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             "learning_rate": self.learning_rate,
             "warmup_steps": self.warmup_steps,
@@ -116,7 +116,7 @@ class WarmupCosine(WarmupLinear):
     """As `WarmupLinear`, with half a cosine in place of the straight way down."""
 
     def decay(self, progress: tf.Tensor) -> tf.Tensor:
-        """Returns `(1 + cos(pi * progress)) / 2`."""
+        """Return `(1 + cos(pi * progress)) / 2`."""
         return 0.5 * (1.0 + tf.cos(math.pi * progress))
 
 

@@ -35,7 +35,7 @@ class Argument:
     required: bool
 
     def wants(self, value: Any) -> str | None:
-        """Returns None if `value` fits, else what would, in words."""
+        """Return None if `value` fits, else what would, in words."""
         return None if _fits(value, self.hint) else _in_words(self.hint)
 
 
@@ -48,7 +48,7 @@ class Signature:
 
 
 def signature(target: Callable[..., Any]) -> Signature:
-    """Returns what a function or a class takes.
+    """Return what a function or a class takes.
 
     Where a class hands `**kwargs` up, as Keras classes do, the arguments of its bases count, and
     nothing else does: Keras refuses the rest too, but later and less clearly.
@@ -81,7 +81,7 @@ def _arguments(function: Callable[..., Any]) -> tuple[dict[str, Argument], bool]
 
 
 def _hint(annotation: Any, default: Any) -> Any:
-    """Returns the annotation, or, as in all of Keras, what the default tells; when unsure, Any."""
+    """Return the annotation, or, as in all of Keras, what the default tells; when unsure, Any."""
     if annotation is not None:
         return typing.Optional[annotation] if default is None else annotation  # noqa: UP045
     if isinstance(default, bool):

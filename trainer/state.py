@@ -15,7 +15,7 @@ Variables = dict[str, keras.Variable]
 
 
 def model_variables(model: keras.Model) -> Variables:
-    """Returns all variables of a built model by name, seed generators included."""
+    """Return all variables of a built model by name, seed generators included."""
     return _named("model", model.variables)
 
 
@@ -24,7 +24,7 @@ def training_variables(
     optimizer: keras.optimizers.Optimizer,
     metrics: Iterable[keras.Variable],
 ) -> Variables:
-    """Returns the variables of a training run by name: model, optimizer, training metrics."""
+    """Return the variables of a training run by name: model, optimizer, training metrics."""
     return {
         **model_variables(model),
         **_named("optimizer", optimizer.variables),
@@ -33,12 +33,12 @@ def training_variables(
 
 
 def snapshot(variables: Variables) -> dict[str, np.ndarray]:
-    """Returns copies of the variables' values."""
+    """Return copies of the variables' values."""
     return {name: np.array(variable.numpy()) for name, variable in variables.items()}
 
 
 def restore(variables: Variables, arrays: Mapping[str, np.ndarray], source: str) -> None:
-    """Assigns saved values; all or nothing.
+    """Assign saved values; all or nothing.
 
     Args:
         variables: by name.
@@ -64,7 +64,7 @@ def restore(variables: Variables, arrays: Mapping[str, np.ndarray], source: str)
 
 
 def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Returns what a callback remembers: its attributes that are plain values.
+    """Return what a callback remembers: its attributes that are plain values.
 
     Weights that a callback holds (`EarlyStopping.best_weights`) are not plain values.
     """
@@ -76,7 +76,7 @@ def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
 
 
 def restore_callback(callback: keras.callbacks.Callback, saved: Mapping[str, Any]) -> None:
-    """Sets a callback's attributes to what `callback_state` returned."""
+    """Set a callback's attributes to what `callback_state` returned."""
     for name, value in saved.items():
         if name != "params":
             setattr(callback, name, value)

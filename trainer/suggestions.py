@@ -29,7 +29,7 @@ ALIASES = {
 
 
 def closest(name: str, allowed: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Returns the allowed name that is most like `name`, or None where none is like it.
+    """Return the allowed name that is most like `name`, or None where none is like it.
 
     Args:
         name: what was given; upper and lower case are the same.
@@ -42,7 +42,7 @@ def closest(name: str, allowed: Iterable[str], cutoff: float = 0.6) -> str | Non
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
-    """Returns "did you mean X?", and the names themselves if few or if none is near.
+    """Return "did you mean X?", and the names themselves if few or if none is near.
 
     >>> nearest("sgdd", ["adam", "sgd"])
     'did you mean sgd? Known: adam, sgd'
@@ -58,7 +58,7 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 
 def nearest_setting(key: str, known: Iterable[str]) -> str:
-    """Returns the suggestion for a dotted setting, which may have lost or mistaken its group.
+    """Return the suggestion for a dotted setting, which may have lost or mistaken its group.
 
     >>> nearest_setting("optimizer.lr", ["optimizer.learning_rate"])
     'did you mean optimizer.learning_rate?'
@@ -86,7 +86,7 @@ def nearest_setting(key: str, known: Iterable[str]) -> str:
 
 
 def dotted_keys(settings: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Returns the names of all settings in nested mappings, groups before what is in them.
+    """Return the names of all settings in nested mappings, groups before what is in them.
 
     >>> dotted_keys({"seed": 0, "data": {"_target_": "f", "limit": None}})
     ['seed', 'data', 'data.limit']

@@ -29,7 +29,7 @@ HOME = Path(__file__).resolve().parent.parent
 
 
 def nodes(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields every mapping with a `_target_` inside plain containers, outermost first.
+    """Yield every mapping with a `_target_` inside plain containers, outermost first.
 
     Args:
         value: mappings, lists and plain values.
@@ -49,7 +49,7 @@ def nodes(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def check_name(path: str, name: Any) -> None:
-    """Checks a `_target_` against the allow-list; imports nothing.
+    """Check a `_target_` against the allow-list; import nothing.
 
     Args:
         path: the node's dotted name, for messages.
@@ -76,7 +76,7 @@ def check_name(path: str, name: Any) -> None:
 
 
 def resolve(path: str, name: str) -> Callable[..., Any]:
-    """Imports what a `_target_` names.
+    """Import what a `_target_` names.
 
     Args:
         path: the node's dotted name, for messages.
@@ -100,7 +100,7 @@ def resolve(path: str, name: str) -> Callable[..., Any]:
 
 
 def check(path: str, node: Mapping[str, Any], supplied: Collection[str] = ()) -> None:
-    """Checks that a node's target exists and takes the node's arguments.
+    """Check that a node's target exists and takes the node's arguments.
 
     Args:
         path: the node's dotted name, for messages.
@@ -133,7 +133,7 @@ def check(path: str, node: Mapping[str, Any], supplied: Collection[str] = ()) ->
 
 
 def instantiate(node: Mapping[str, Any], **supplied: Any) -> Any:
-    """Builds a node: its nested nodes first, then its target with all arguments.
+    """Build a node: its nested nodes first, then its target with all arguments.
 
     Args:
         node: `_target_`, perhaps `_partial_: true` (for a function that is called later), and
@@ -148,7 +148,7 @@ def instantiate(node: Mapping[str, Any], **supplied: Any) -> Any:
 
 
 def in_yaml(value: Any) -> str:
-    """Writes a value as on the command line: `null`, `true`, `0.1`."""
+    """Write a value as on the command line: `null`, `true`, `0.1`."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value)
@@ -169,7 +169,7 @@ def _is_at_home(found: Any, package: str) -> bool:
 
 
 def _names_in(module: ModuleType) -> list[str]:
-    """Returns the public names that may be built, and those of the modules inside."""
+    """Return the public names that may be built, and those of the modules inside."""
     names = [name for name in dir(module) if not name.startswith("_") and name not in REFUSED]
     package = module.__name__.split(".")[0]
     modules = [inner.name for inner in pkgutil.iter_modules(getattr(module, "__path__", []))]
@@ -177,7 +177,7 @@ def _names_in(module: ModuleType) -> list[str]:
 
 
 def _import(parts: list[str]) -> ModuleType:
-    """Imports the longest module path that `parts` begins with."""
+    """Import the longest module path that `parts` begins with."""
     for used in range(len(parts) - 1, 1, -1):
         module = ".".join(parts[:used])
         try:
@@ -189,7 +189,7 @@ def _import(parts: list[str]) -> ModuleType:
 
 
 def _check_place(where: str, package: str) -> None:
-    """Checks that a package of this project is the one beside this file."""
+    """Check that a package of this project is the one beside this file."""
     spec = importlib.util.find_spec(package)
     places = [Path(place).resolve() for place in (spec and spec.submodule_search_locations) or ()]
     if HOME / package not in places:

@@ -103,7 +103,7 @@ class Trainer:
     # ---- the maths: what research code overrides
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Learns from one replica's share of a batch; traced.
+        """Learn from one replica's share of a batch; traced.
 
         Averages over the share alone: `apply_gradients` averages gradients over the replicas, and
         the loop averages the scalars, so nothing here depends on how many there are.
@@ -128,7 +128,7 @@ class Trainer:
         return {"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm}
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Scores one replica's share of a batch, with `weight` 0 on padding; traced."""
+        """Score one replica's share of a batch, with `weight` 0 on padding; traced."""
         labels, weight = batch["label"], batch["weight"]
         logits = self.model(model_inputs(batch), training=False)
         losses = self.loss(labels, logits) + self.penalty()  # [B]
@@ -136,13 +136,13 @@ class Trainer:
         return {}
 
     def penalty(self) -> tf.Tensor | float:
-        """Returns the sum of the model's own losses (regularizers, `add_loss`) of its last call."""
+        """Return the sum of the model's own losses (regularizers, `add_loss`) of its last call."""
         return sum(self.model.losses, start=0.0)
 
     # ---- the run
 
     def fit(self, duration: str | Duration) -> keras.callbacks.History:
-        """Trains until `duration` has passed, counted from the first step of the run.
+        """Train until `duration` has passed, counted from the first step of the run.
 
         In a run folder that holds a checkpoint, goes on from it.
 
@@ -158,7 +158,7 @@ class Trainer:
         return Fit(self, duration).run()
 
     def evaluate(self, split: str = "val") -> dict[str, float]:
-        """Returns the mean loss and the metrics over a split, every example counted once.
+        """Return the mean loss and the metrics over a split, every example counted once.
 
         Raises:
             ValueError: if the data has no such split.
@@ -181,12 +181,12 @@ class Trainer:
         return self.test_metrics.result()
 
     def run_length(self, duration: str | Duration) -> RunLength:
-        """Returns how many steps `duration` is for this data."""
+        """Return how many steps `duration` is for this data."""
         feed = self.data.feed("train")
         return RunLength.of(duration, feed.steps_per_epoch, feed.batch_size)
 
     def train_chunk(self, first_step: int, num_steps: int) -> dict[str, np.ndarray]:
-        """Runs training steps in one graph call; returns their scalars, float32 [num_steps]."""
+        """Run training steps in one graph call; return their scalars, float32 [num_steps]."""
         return self._train_chunk.run(first_step, num_steps)
 
     # ---- what evolves
@@ -197,7 +197,7 @@ class Trainer:
         return training_variables(self.model, self.optimizer, self.train_metrics.variables)
 
     def load_weights(self, checkpoint: Checkpoint) -> None:
-        """Takes the model's variables from a checkpoint, as for an evaluation.
+        """Take the model's variables from a checkpoint, as for an evaluation.
 
         Raises:
             ValueError: if it is of another model.

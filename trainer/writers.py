@@ -52,7 +52,7 @@ class RunWriter:
                 self._write(split, Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def scalars(self, row: Mapping[str, float]) -> None:
-        """Writes one line of `metrics.jsonl`, and its `train/…` and `val/…` values as events.
+        """Write one line of `metrics.jsonl`, and its `train/…` and `val/…` values as events.
 
         Args:
             row: `step`, `epoch` and values such as `train/loss`; `time/…` for wall-clock figures.
@@ -67,11 +67,11 @@ class RunWriter:
                 self._summary("train", int(row["step"]), scalar_pb(name, value))
 
     def text(self, tag: str, markdown: str, step: int = 0) -> None:
-        """Writes Markdown to TensorBoard's text page."""
+        """Write Markdown to TensorBoard's text page."""
         self._summary("train", step, text_pb(tag, markdown))
 
     def images(self, tag: str, images: np.ndarray, step: int = 0) -> None:
-        """Writes pictures to TensorBoard's image page.
+        """Write pictures to TensorBoard's image page.
 
         Args:
             tag: their heading.
@@ -90,13 +90,13 @@ class RunWriter:
         self._summary("train", step, summary)
 
     def flush(self) -> Positions:
-        """Hands everything to the operating system; returns the files' lengths in bytes."""
+        """Hand everything to the operating system; return the files' lengths in bytes."""
         for file in self._files.values():
             file.flush()
         return {name: file.tell() for name, file in self._files.items()}
 
     def close(self) -> None:
-        """Flushes and closes the files."""
+        """Flush and close the files."""
         for file in self._files.values():
             file.close()
 

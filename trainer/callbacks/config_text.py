@@ -17,6 +17,6 @@ class ConfigText(TrainerCallback):
         self._yaml = yaml
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Writes the text, unless the run is taken up again."""
+        """Write the text, unless the run is taken up again."""
         if self.trainer.step == 0 and self.trainer.writer:
             self.trainer.writer.text("config", f"```yaml\n{self._yaml}\n```")

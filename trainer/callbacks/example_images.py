@@ -23,7 +23,7 @@ class ExampleImages(TrainerCallback):
         self._num_images = num_images
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Writes the pictures, unless the run is taken up again."""
+        """Write the pictures, unless the run is taken up again."""
         trainer = self.trainer
         if trainer.step > 0 or trainer.writer is None or not trainer.data.has_images:
             return
@@ -33,6 +33,6 @@ class ExampleImages(TrainerCallback):
 
 
 def stretched(images: np.ndarray) -> np.ndarray:
-    """Returns images [N, H, W, C] of any range as uint8, the darkest value of all at 0."""
+    """Return images [N, H, W, C] of any range as uint8, the darkest value of all at 0."""
     low, high = images.min(), images.max()
     return np.round(255 * (images - low) / max(high - low, 1e-6)).astype(np.uint8)

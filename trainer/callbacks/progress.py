@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,10 @@ from trainer.console import console, log_to_console
 logger = logging.getLogger(__name__)
 
 
+BAR_SECONDS = 0.5
+"""How often the bar is redrawn: reading the metrics takes a tenth of a millisecond each."""
+
+
 class Progress(TrainerCallback):
     """Shows the step, the speed, the time left and the current metrics.
 
@@ -38,12 +43,12 @@ class Progress(TrainerCallback):
         self._bar: RichProgress | None = None
         self._task = TaskID(0)
         self._seconds_per_step = 0.0
-        self._last_line = 0.0
+        self._last_shown = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Opens the bar."""
+        """Open the bar."""
         log_to_console()
-        self._last_line = time.monotonic()
+        self._last_shown = time.monotonic()
         self._num_chunks = 0
         if console.is_terminal:
             self._bar = RichProgress(
@@ -61,15 +66,19 @@ class Progress(TrainerCallback):
             )
             self._bar.start()
 
-    def on_chunk_end(self, scalars: dict[str, np.ndarray], seconds: float) -> None:
-        """Moves the bar on, or writes a line when it is time."""
+    def on_chunk_end(self, num_steps: int, scalars: dict[str, np.ndarray], seconds: float) -> None:
+        """Move the bar on, or write a line, when it is time."""
         self._num_chunks += 1
         if self._num_chunks > 1:
             # A moving average over about ten chunks; the first chunk was spent compiling.
-            now = seconds / len(scalars["loss"]) if "loss" in scalars else self._seconds_per_step
-            before = self._seconds_per_step or now
-            self._seconds_per_step = 0.9 * before + 0.1 * now
-        figures = f"loss {scalars['loss'][-1]:.4f}" if "loss" in scalars else ""
+            before = self._seconds_per_step or seconds / num_steps
+            self._seconds_per_step = 0.9 * before + 0.1 * seconds / num_steps
+        pause = BAR_SECONDS if self._bar else self._every_seconds
+        if time.monotonic() - self._last_shown < pause:
+            return
+        self._last_shown = time.monotonic()
+        last = {name: float(values[-1]) for name, values in scalars.items() if name == "loss"}
+        figures = _in_words(self.trainer.train_metrics.result() | last)
         if self._bar:
             self._bar.update(
                 self._task,
@@ -77,28 +86,27 @@ class Progress(TrainerCallback):
                 description=self._epoch(),
                 figures="  ".join(filter(None, [figures, self._speed()])),
             )
-        elif time.monotonic() - self._last_line >= self._every_seconds:
+        else:
             self._line(figures)
 
     def on_test_end(self, logs: dict[str, float] | None = None) -> None:
-        """Writes the metrics of an evaluation."""
+        """Write the metrics of an evaluation."""
         train = self.trainer.train_metrics.result()
-        values = train | {f"val_{name}": value for name, value in (logs or {}).items()}
-        self._line("  ".join(f"{name} {value:.4f}" for name, value in values.items()))
+        self._line(_in_words(train | {f"val_{k}": v for k, v in (logs or {}).items()}))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Writes the training metrics of an epoch where no evaluation does."""
+        """Write the training metrics of an epoch where no evaluation does."""
         if "val" not in self.trainer.data.feeds:
-            self._line("  ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items()))
+            self._line(_in_words(logs or {}))
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Take the bar away."""
         if self._bar:
             self._bar.stop()
             self._bar = None
 
     def _line(self, figures: str) -> None:
-        self._last_line = time.monotonic()
+        self._last_shown = time.monotonic()
         total = self.length.total_steps
         step = f"step {self.trainer.step:,}" + (f"/{total:,}" if total else "")
         parts = [self._epoch(), step, figures, self._speed(), self._time_left()]
@@ -123,3 +131,7 @@ class Progress(TrainerCallback):
             return ""
         seconds = round((total - self.trainer.step) * self._seconds_per_step)
         return f"ETA {seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+
+
+def _in_words(values: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in values.items())

@@ -19,14 +19,14 @@ class TrainerCallback(keras.callbacks.Callback):
     trainer: "Trainer"
     length: "RunLength"
 
-    def on_chunk_end(self, scalars: dict[str, np.ndarray], seconds: float) -> None:
-        """Called after each chunk, outside the graph.
+    def on_chunk_end(self, num_steps: int, scalars: dict[str, np.ndarray], seconds: float) -> None:
+        """React to a chunk of steps that has just run; eager.
 
         Args:
-            scalars: what each of its steps returned, name to float32 [K]; the last one is
-                `trainer.step`.
+            num_steps: how many; the last one was `trainer.step`.
+            scalars: what each of them returned, name to float32 [num_steps].
             seconds: wall time that the chunk took.
         """
 
     def close(self) -> None:
-        """Called last, also after an exception or an interruption."""
+        """Let go of what is held; called last, also after an exception."""

@@ -10,7 +10,7 @@ USAGE = "python -m trainer evaluate RUN_DIR [split=val|test|train] [weights=best
 
 
 def main(arguments: list[str]) -> int:
-    """Loads a run's weights in this process and prints its metrics on a split.
+    """Load a run's weights in this process and print its metrics on a split.
 
     Args:
         arguments: the run folder, and `key=value` words: `split` (default `val`), `weights`

@@ -62,7 +62,7 @@ class Data:
                 self.feeds[split] = ResidentFeed(arrays, order)
 
     def feed(self, split: str) -> Feed:
-        """Returns the feed of a split.
+        """Return the feed of a split.
 
         Raises:
             ValueError: if there is no such split.
@@ -82,14 +82,14 @@ class Data:
         return "image" in self.feeds["train"].keys
 
     def example_batch(self) -> Batch:
-        """Returns the first training batch as the model will see it; eager."""
+        """Return the first training batch as the model will see it; eager."""
         feed = self.feeds["train"]
         plan = feed.plan(0, 1, 1)
         return self.transform.training(feed.batch(plan, tf.constant(0)), tf.constant(0, tf.int64))
 
 
 def model_inputs(batch: Batch) -> Any:
-    """Returns what a model is called with: all but `label` and `weight`.
+    """Return what a model is called with: all but `label` and `weight`.
 
     One tensor is passed as it is, several as a dict by name.
     """

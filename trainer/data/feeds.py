@@ -25,10 +25,10 @@ class Feed(Protocol):
     keys: frozenset[str]
 
     def plan(self, first_step: int, num_steps: int, capacity: int) -> Any:
-        """Returns what `batch` needs for these steps, of a shape set by `capacity` alone."""
+        """Return what `batch` needs for these steps, of a shape set by `capacity` alone."""
 
     def batch(self, plan: Any, k: tf.Tensor) -> Batch:
-        """Returns the k-th batch of a plan; traced."""
+        """Return the k-th batch of a plan; traced."""
 
 
 class ResidentFeed:
@@ -48,13 +48,13 @@ class ResidentFeed:
         self.num_examples = order.num_examples
 
     def plan(self, first_step: int, num_steps: int, capacity: int) -> tf.Tensor:
-        """Returns the example indices of the steps: int32 [capacity, B], zeros past the last."""
+        """Return the example indices of the steps: int32 [capacity, B], zeros past the last."""
         rows = np.zeros((capacity, self.batch_size), np.int32)
         rows[:num_steps] = self._order.indices(first_step, num_steps)
         return tf.constant(rows)
 
     def batch(self, plan: tf.Tensor, k: tf.Tensor) -> Batch:
-        """Returns the k-th batch of a plan; padding has weight 0."""
+        """Return the k-th batch of a plan; padding has weight 0."""
         indices = plan[k]
         rows = tf.maximum(indices, 0)
         batch = {key: tf.gather(tensor, rows) for key, tensor in self._tensors.items()}
@@ -94,7 +94,7 @@ class DatasetFeed:
         self._position = 0
 
     def plan(self, first_step: int, num_steps: int, capacity: int) -> Iterator[Batch]:
-        """Returns an iterator that stands before batch `first_step`."""
+        """Return an iterator that stands before batch `first_step`."""
         del capacity
         if self._iterator is None or self._position != first_step:
             self._iterator = iter(self._batches.skip(first_step % self.steps_per_epoch))
@@ -102,7 +102,7 @@ class DatasetFeed:
         return self._iterator
 
     def batch(self, plan: Iterator[Batch], k: tf.Tensor) -> Batch:
-        """Returns the iterator's next batch."""
+        """Return the iterator's next batch."""
         del k
         return next(plan)
 
@@ -117,7 +117,7 @@ class DatasetFeed:
 
 
 def as_arrays(examples: Any) -> Arrays:
-    """Returns `(inputs, labels)`, `(inputs, labels, weight)` or a dict as a dict of arrays.
+    """Return `(inputs, labels)`, `(inputs, labels, weight)` or a dict as a dict of arrays.
 
     Inputs of rank 4 are called `image`, other arrays `features`; a dict keeps its keys.
 

@@ -39,7 +39,7 @@ class ShuffledOrder:
         return self.num_examples // self.batch_size
 
     def indices(self, first_step: int, num_steps: int) -> np.ndarray:
-        """Returns the examples of consecutive steps: int32 [num_steps, batch_size]."""
+        """Return the examples of consecutive steps: int32 [num_steps, batch_size]."""
         rows = np.empty((num_steps, self.batch_size), np.int32)
         for row, step in enumerate(range(first_step, first_step + num_steps)):
             epoch, batch = divmod(step, self.steps_per_epoch)
@@ -72,7 +72,7 @@ class SequentialOrder:
         return -(-self.num_examples // self.batch_size)
 
     def indices(self, first_step: int, num_steps: int) -> np.ndarray:
-        """Returns the examples of consecutive batches: int32 [num_steps, batch_size]."""
+        """Return the examples of consecutive batches: int32 [num_steps, batch_size]."""
         first = first_step * self.batch_size
         flat = np.arange(first, first + num_steps * self.batch_size, dtype=np.int32)
         flat[flat >= self.num_examples] = PADDING

@@ -38,7 +38,7 @@ def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _histogram(channel: np.ndarray) -> np.ndarray:
-    """Counts of each value of a uint8 array [N, H, W]: int64 [256]."""
+    """Count each value of a uint8 array [N, H, W]: int64 [256]."""
     counts = np.zeros(256, np.int64)
     # bincount casts its input to int64: in chunks of about a million values that costs 8 MB.
     chunk = max(1, 2**20 // channel[0].size)

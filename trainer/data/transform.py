@@ -35,7 +35,7 @@ class Transform:
         self._seed = seed
 
     def training(self, batch: Batch, step: tf.Tensor) -> Batch:
-        """Returns the batch of a training step; traced.
+        """Return the batch of a training step; traced.
 
         Args:
             batch: as the feed gives it.
@@ -47,7 +47,7 @@ class Transform:
         return self._standardise(batch)
 
     def evaluation(self, batch: Batch) -> Batch:
-        """Returns the batch of an evaluation; traced."""
+        """Return the batch of an evaluation; traced."""
         return self._standardise(_cast(batch))
 
     def _key(self, name: str, step: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,160 @@
+"""From the command line to a run folder, and from there to a score in a fresh process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_fit import rows
+from test_writers import events
+
+from trainer.__main__ import entry
+from trainer.checkpoint import CheckpointFolder
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = ["model=mlp", "data.limit=200", "precision=float32"]
+
+
+def train(run_dir, *words):
+    return entry([*SMALL, f"hydra.run.dir={run_dir}", *words])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("finished")
+    assert train(run_dir, "duration=3ep") == 0
+    return run_dir
+
+
+def test_a_run_folder_holds_everything(finished):
+    names = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
+    assert {name for name in names if "tfevents" not in name} == {
+        "config.yaml", "manifest.json", "metrics.jsonl", "train.log",
+        "checkpoints/best.safetensors", "checkpoints/step_000000018.safetensors",
+    }  # fmt: skip
+    assert {name.split("/")[0] for name in names if "tfevents" in name} == {"train", "val"}
+
+
+def test_the_manifest_says_what_made_the_run(finished):
+    facts = json.loads((finished / "manifest.json").read_text())
+    assert "duration=3ep" in facts["command"]
+    assert facts["data"]["train"]["num_examples"] == 200
+    assert facts["packages"]["keras"]
+    assert (facts["seed"], facts["precision"]) == (0, "float32")
+
+
+def test_tensorboard_has_curves_that_overlay_the_config_and_images(finished):
+    train_tags, val_tags = events(finished / "train"), events(finished / "val")
+    assert {"loss", "accuracy", "learning_rate", "gradient_norm"} <= set(train_tags)
+    assert set(val_tags) == {"loss", "accuracy"}
+    assert b"_target_: models.mlp.MLP" in train_tags["config"][0][1].string_val[0]
+    assert len(train_tags["training images"]) == 1
+    assert len(train_tags["loss"]) == 18
+
+
+def test_the_summary_says_where_everything_is_and_what_to_type(finished):
+    log = (finished / "train.log").read_text()
+    assert "val is 0.2 of train" in log
+    assert f"tensorboard --logdir {finished}" in log
+    assert f"python -m trainer evaluate {finished}" in log
+    assert "18 steps" in log
+
+
+def test_evaluate_prints_in_a_fresh_process_what_training_logged(finished):
+    result = subprocess.run(
+        [sys.executable, "-m", "trainer", "evaluate", str(finished)],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    best = max((r for r in rows(finished) if "val/accuracy" in r), key=lambda r: r["val/accuracy"])
+    for name in ("val/loss", "val/accuracy"):
+        assert f"{best[name]:.6f}   (training logged {best[name]:.6f})" in result.stdout
+    assert result.stderr == ""
+
+
+def test_evaluate_takes_the_last_weights_and_other_splits(finished, capsys):
+    assert entry(["evaluate", str(finished), "weights=last", "split=train"]) == 0
+    assert "train: 200 examples, last weights (step 18)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "one run folder is needed, received 0"),
+        (["nowhere"], "nowhere: no run folder, it has no config.yaml"),
+        (["RUN", "split=tset"], "split=tset: this data has train, val"),
+        (["RUN", "weights=first"], "weights=first: choose best or last"),
+        (["RUN", "data.rot=x"], "data.rot"),
+    ],
+)
+def test_evaluate_answers_bad_usage_with_one_line(finished, words, message, capsys):
+    assert entry(["evaluate", *(str(finished) if w == "RUN" else w for w in words)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_killed_run_goes_on_to_the_same_end(finished, tmp_path):
+    words = [*SMALL, "duration=3ep", f"hydra.run.dir={tmp_path}", "checkpoint_every=2st"]
+    program = [sys.executable, "-m", "trainer", *words]
+    with subprocess.Popen(program, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        folder = CheckpointFolder(tmp_path / "checkpoints")
+        while process.poll() is None and not folder.latest():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert train(tmp_path, "duration=3ep", "checkpoint_every=2st") == 0
+    assert rows(tmp_path) == rows(finished)
+    ends = [CheckpointFolder(d / "checkpoints").latest() for d in (finished, tmp_path)]
+    for name, array in ends[0].arrays.items():
+        np.testing.assert_array_equal(ends[1].arrays[name], array, err_msg=name)
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    from trainer.trainer import Trainer
+
+    run_chunk = Trainer.train_chunk
+
+    def interrupted(self, first_step, num_steps):
+        os.kill(os.getpid(), signal.SIGINT)
+        return run_chunk(self, first_step, num_steps)
+
+    monkeypatch.setattr(Trainer, "train_chunk", interrupted)
+    assert train(tmp_path) == 75
+    log = (tmp_path / "train.log").read_text()
+    assert "Stopped by SIGINT at step 1, state saved." in log
+    assert f"hydra.run.dir={tmp_path}" in log
+    monkeypatch.undo()
+    assert train(tmp_path, "duration=2ep") == 0
+    assert "going on from step 1" in (tmp_path / "train.log").read_text()
+
+
+def test_a_grid_runs_every_combination(tmp_path):
+    words = ["-m", *SMALL, "duration=2st", "seed=0,1", "optimizer=sgd,adam"]
+    assert entry([*words, f"hydra.sweep.dir={tmp_path}"]) == 0
+    assert len(list(tmp_path.rglob("metrics.jsonl"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["model.num_classes=5"], "model.num_classes=5, but digits has 10 classes"),
+        (["optimizer.momentum=3"], "optimizer: `momentum` must be"),
+        (["loss.label_smoothing=2"], "label_smoothing=2"),
+        (["augment.crop.padding=-1"], "padding"),
+        (["schedule.warmup=50ep", "duration=3ep"], "schedule.warmup is"),
+        (["data.batch_size=4096"], "data.batch_size=4096"),
+        (["data=cifar10", "data.root=/nowhere"], "data.root=/nowhere"),
+        (["model=mini_inception", "data=synthetic", "data.image_shape=[5,5,1]"], "at least 7x7"),
+    ],
+)
+def test_what_cannot_be_built_is_one_line_and_leaves_nothing(words, message, tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    assert train(run_dir, *words) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not run_dir.exists()

@@ -37,7 +37,8 @@ class ConvModule(keras.layers.Layer):
         self.strides = strides
         self.padding = padding
         self.conv = keras.layers.Conv2D(filters, kernel_size, strides, padding, name="conv")
-        self.batch_norm = FusedBatchNormalization(name="batch_norm")
+        # Keras' 0.99 averages over hundreds of steps, and lags behind in short runs.
+        self.batch_norm = FusedBatchNormalization(momentum=0.9, name="batch_norm")
         self.relu = keras.layers.ReLU(name="relu")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

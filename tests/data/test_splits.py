@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from trainer.data.splits import hold_out, limit
+from trainer.data.splits import TEST_NOTE, hold_out, limit
 
 
 def make_split(labels, start=0):
@@ -63,7 +63,7 @@ def test_hold_out_auto_prefers_val_then_test_then_a_tenth_of_train():
     out, note = hold_out(splits, "auto", 0)
     assert out["val"] is splits["test"] and out["test"] is splits["test"]
     assert out["train"] is splits["train"]
-    assert note == "val is the test split"
+    assert note == TEST_NOTE
 
     out, note = hold_out({"train": splits["train"]}, "auto", 3)
     assert list(out) == ["train", "val"]
@@ -73,7 +73,7 @@ def test_hold_out_auto_prefers_val_then_test_then_a_tenth_of_train():
 def test_hold_out_test_says_that_an_own_val_split_is_not_used():
     out, note = hold_out(three_splits(), "test", 0)
     assert len(out["val"]["label"]) == 3
-    assert note == "val is the test split; the data set's own val split is not used"
+    assert note == f"{TEST_NOTE}; the data set's own val split is not used"
 
 
 def test_hold_out_share_divides_train_stratified_and_in_order():

@@ -1,5 +1,6 @@
 """The first training images as the model sees them, augmentations included, in TensorBoard."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from trainer.callbacks.trainer_callback import TrainerCallback
 class ExampleImages(TrainerCallback):
     """Writes the images of the run's first batch once, at its first step.
 
-    They are shown stretched to the full range, since standardised values have none of their own.
+    One picture of them all, stretched to the full range, since standardised values have none of
+    their own.
 
     Args:
         num_images: how many, at least 1.
@@ -29,10 +31,21 @@ class ExampleImages(TrainerCallback):
             return
         images = trainer.data.example_batch()["image"].numpy()[: self._num_images]
         if images.shape[-1] in (1, 3):
-            trainer.writer.images("training images", stretched(images))
+            trainer.writer.images("training images", grid(stretched(images))[None])
 
 
 def stretched(images: np.ndarray) -> np.ndarray:
     """Return images [N, H, W, C] of any range as uint8, the darkest value of all at 0."""
     low, high = images.min(), images.max()
     return np.round(255 * (images - low) / max(high - low, 1e-6)).astype(np.uint8)
+
+
+def grid(images: np.ndarray) -> np.ndarray:
+    """Return uint8 images [N, H, W, C] as one picture [H', W', C], a pixel apart, row by row."""
+    num_columns = math.ceil(math.sqrt(len(images)))
+    num_rows = math.ceil(len(images) / num_columns)
+    missing = num_rows * num_columns - len(images)
+    tiles = np.pad(images, [(0, missing), (0, 1), (0, 1), (0, 0)])
+    height, width, channels = tiles.shape[1:]
+    tiles = tiles.reshape(num_rows, num_columns, height, width, channels).swapaxes(1, 2)
+    return tiles.reshape(num_rows * height, num_columns * width, channels)

@@ -14,6 +14,8 @@ from trainer.data.dataset import Arrays
 # Held out of train by validation=auto where the data set has neither a val nor a test split.
 AUTO_SHARE = 0.1
 
+TEST_NOTE = "val is the test split: the best weights are chosen on the examples that are reported"
+
 
 def limit(arrays: Arrays, n: int) -> Arrays:
     """Keep n examples of a split, stratified over the classes.
@@ -83,8 +85,7 @@ def hold_out(
                 "data.validation=test: the data set has no test split (it has "
                 f"{', '.join(splits)}); use auto, or a share such as 0.1."
             )
-        note = "val is the test split"
-        return _ordered({**splits, "val": splits["test"]}), note + _unused(splits)
+        return _ordered({**splits, "val": splits["test"]}), TEST_NOTE + _unused(splits)
     if not isinstance(share, float) or not 0 < share < 1:
         raise ValueError(
             f"data.validation={validation}: must be auto, test, or a share between 0 and 1 such "

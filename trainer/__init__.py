@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trainer.callbacks.progress import Progress
     from trainer.data.data import Data
+    from trainer.optimizers import ParameterGroups
     from trainer.trainer import Trainer
+    from trainer.update import Update
 
 _HOMES = {
     "Data": "trainer.data.data",
     "Progress": "trainer.callbacks.progress",
+    "ParameterGroups": "trainer.optimizers",
     "Trainer": "trainer.trainer",
+    "Update": "trainer.update",
 }
 
-__all__ = ["Data", "Progress", "Trainer"]
+__all__ = ["Data", "ParameterGroups", "Progress", "Trainer", "Update"]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,8 +17,10 @@ from trainer.data.data import Data
 from trainer.data.dataset import Arrays, DataSet, check_arrays
 from trainer.data.splits import hold_out, limit
 from trainer.data.statistics import channel_statistics
+from trainer.optimizers import set_schedule
 from trainer.precision import set_policy
 from trainer.trainer import Trainer
+from trainer.update import Update
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
             optimizer = targets.instantiate(config["optimizer"])
     with _blaming("loss"):
         loss = targets.instantiate(config["loss"])
+    with _blaming("update"):
+        update = Update(**config["update"])
     metrics = _instantiate_each(config, "metrics")
     callbacks = _instantiate_each(config, "callbacks")
     augment = _instantiate_each(config, "augment")
@@ -93,14 +97,16 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
             metrics=metrics,
             callbacks=[*callbacks.values(), ConfigText(OmegaConf.to_yaml(cfg))],
             strategy=strategy,
+            update=update,
+            jit=config["jit"],
             run_dir=run_dir,
             **{name: config[name] for name in settings},
         )
+    length = trainer.run_length(config["duration"]).in_updates(update.accumulate_steps)
     with _blaming("schedule"), strategy.scope():
-        optimizer.learning_rate = targets.instantiate(
-            config["schedule"],
-            learning_rate=config["optimizer"]["learning_rate"],
-            length=trainer.run_length(config["duration"]),
+        set_schedule(
+            optimizer,
+            lambda peak: targets.instantiate(config["schedule"], learning_rate=peak, length=length),
         )
     return Built(trainer, config["duration"], precision, splits, notes)
 

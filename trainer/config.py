@@ -21,7 +21,7 @@ from trainer.quiet import import_tensorflow
 from trainer.suggestions import dotted_keys, nearest, nearest_setting
 from trainer.targets import in_yaml
 
-PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 MODES = ("auto", "min", "max")
 
 
@@ -51,6 +51,7 @@ class Settings:
         lambda text: _is_period(text) and Duration.parse(text).unit != "%",
     )
     precision: str = _setting(f"one of {', '.join(PRECISIONS)}", lambda p: p in PRECISIONS)
+    jit: bool | str = _setting("true, false or auto", lambda jit: jit in (True, False, "auto"))
     log_every: str = _setting(
         "above 0, in st, ep, ex or %",
         lambda text: _is_period(text) and not Duration.parse(text).is_wall_time,
@@ -77,6 +78,21 @@ class DataSettings:
     split_seed: int = _setting("a whole number, at least 0", lambda seed: seed >= 0, 0)
 
 
+_POSITIVE = "a number above 0, or null"
+
+
+@dataclass
+class UpdateSettings:
+    """The keys of `update`: the arguments of `trainer.update.Update`."""
+
+    accumulate_steps: int = _setting("a whole number, at least 1", lambda n: n >= 1)
+    clip_global_norm: float | None = _setting(_POSITIVE, lambda norm: norm > 0)
+    clip_norm: float | None = _setting(_POSITIVE, lambda norm: norm > 0)
+    clip_value: float | None = _setting(_POSITIVE, lambda value: value > 0)
+    ema_decay: float | None = _setting("0 <= decay < 1, or null", lambda decay: 0 <= decay < 1)
+    weight_decay_exclude: list[str] = _setting("a list of names or patterns", lambda names: True)
+
+
 OBJECTS = ("data", "model", "loss", "optimizer", "schedule", "strategy", "trainer")
 COLLECTIONS = ("augment", "metrics", "callbacks")
 # What build.py passes to these targets, so that no YAML file need give it.
@@ -84,7 +100,16 @@ SUPPLIED = {
     "schedule": {"learning_rate", "length"},
     "trainer": {
         *("model", "loss", "optimizer", "data", "metrics", "callbacks", "strategy", "run_dir"),
-        *("log_every", "eval_every", "checkpoint_every", "keep", "monitor", "monitor_mode"),
+        *(
+            "update",
+            "jit",
+            "log_every",
+            "eval_every",
+            "checkpoint_every",
+            "keep",
+            "monitor",
+            "monitor_mode",
+        ),
     },
 }
 
@@ -107,6 +132,7 @@ def check(cfg: DictConfig) -> DictConfig:
     _check_groups(config)
     config |= _typed(Settings, config)
     config["data"] |= _typed(DataSettings, config["data"], "data.")
+    config["update"] = _update(config.get("update"))
     _check_together(config)
     _check_targets(config)
     return OmegaConf.create(config)
@@ -161,9 +187,22 @@ def _typed(schema: type, values: dict[str, Any], prefix: str = "") -> dict[str, 
             valid = False
         except ValueError as error:  # an unreadable duration, in its own words
             raise ConfigError(f"{key}: {error}") from error
-        if not valid or (isinstance(value, bool) and setting.type is not bool):
+        if not valid or (isinstance(value, bool) and setting.type not in (bool, bool | str)):
             raise ConfigError(f"{key}={in_yaml(value)}: must be {allowed}")
     return {setting.name: typed[setting.name] for setting in fields(schema)}
+
+
+def _update(values: Any) -> dict[str, Any]:
+    known = [f.name for f in fields(UpdateSettings)]
+    if not isinstance(values, dict):
+        raise ConfigError(f"update={in_yaml(values)}: it has the keys {', '.join(known)}")
+    for key, value in values.items():
+        if key not in known:
+            raise ConfigError(
+                f"update.{key}={in_yaml(value)}: no such setting; {nearest(key, known)}"
+            )
+    typed = _typed(UpdateSettings, values, "update.")
+    return {**typed, "weight_decay_exclude": list(typed["weight_decay_exclude"])}
 
 
 def _check_together(config: dict[str, Any]) -> None:

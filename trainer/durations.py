@@ -69,7 +69,7 @@ class RunLength:
         total_steps: steps of the whole run; None where wall time ends it.
     """
 
-    steps_per_epoch: int
+    steps_per_epoch: float
     global_batch_size: int
     total_steps: int | None = None
 
@@ -94,6 +94,15 @@ class RunLength:
         if duration.is_wall_time:
             return length
         return cls(steps_per_epoch, global_batch_size, max(1, length.steps(duration)))
+
+    def in_updates(self, accumulate_steps: int) -> "RunLength":
+        """Return the same length counted in updates, each of several micro-steps."""
+        total = self.total_steps and math.ceil(self.total_steps / accumulate_steps)
+        return RunLength(
+            self.steps_per_epoch / accumulate_steps,
+            self.global_batch_size * accumulate_steps,
+            total,
+        )
 
     def steps(self, duration: str | Duration) -> int:
         """Convert to steps, rounded to the nearest (examples: up to the next whole step).

@@ -16,7 +16,6 @@ from trainer.loop import Pace
 from trainer.signals import StopRequest
 from trainer.state import (
     callback_state,
-    model_variables,
     restore,
     restore_callback,
     snapshot,
@@ -138,6 +137,8 @@ class Fit:
     def _do_what_is_due(self) -> None:
         step = self._trainer.step
         is_over = self._is_over()
+        if is_over:
+            self._trainer.flush_update()
         is_epoch_end = self._epoch.is_due(step)
         if self._evaluation.is_due(step) or is_over:
             self._evaluate()
@@ -171,7 +172,7 @@ class Fit:
         if math.isfinite(value) and is_better:
             trainer.best = value
             if trainer.checkpoints:
-                weights = snapshot(model_variables(trainer.model))
+                weights = trainer.evaluated_weights()
                 trainer.checkpoints.save_best(Checkpoint(trainer.step, weights, {"values": values}))
 
     # ---- what evolves
@@ -216,8 +217,6 @@ class Fit:
 
     def _prepare_callbacks(self) -> keras.callbacks.CallbackList:
         trainer = self._trainer
-        # Keras' callbacks look for these on the model, where `compile` would have put them.
-        trainer.model.optimizer = trainer.optimizer
         trainer.model.stop_training = False
         for callback in self._own_callbacks:
             callback.trainer = trainer

@@ -5,15 +5,16 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-POLICIES = ("auto", "float32", "mixed_bfloat16")
+POLICIES = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 
 
 def resolve(precision: str) -> str:
     """Return the Keras dtype policy for a setting.
 
     Args:
-        precision: `float32`, `mixed_bfloat16`, or `auto`: bfloat16 where the hardware computes in
-            it (CPUs with AVX512-BF16 or AMX, GPUs from compute capability 8.0 on), else float32.
+        precision: `float32`, `mixed_bfloat16`, `mixed_float16` (with loss scaling; slow on CPUs) or
+            `auto`: bfloat16 where the hardware computes in it (CPUs with AVX512-BF16 or AMX, GPUs
+            from compute capability 8.0 on), else float32.
 
     Raises:
         ValueError: for another name.

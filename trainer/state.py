@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainer.optimizers import Optimizer
+
 Variables = dict[str, keras.Variable]
 
 
@@ -21,15 +23,37 @@ def model_variables(model: keras.Model) -> Variables:
 
 def training_variables(
     model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
+    optimizer: Optimizer,
+    update: Iterable[keras.Variable],
+    averages: Mapping[int, keras.Variable],
     metrics: Iterable[keras.Variable],
 ) -> Variables:
-    """Return the variables of a training run by name: model, optimizer, training metrics."""
+    """Return the variables of a training run by name.
+
+    Args:
+        model: built.
+        optimizer: built.
+        update: what evolves between the gradients and the weights.
+        averages: id of a model variable to its moving average.
+        metrics: the training metrics' sums.
+    """
     return {
         **model_variables(model),
+        **_averages(model, averages),
         **_named("optimizer", optimizer.variables),
+        **_named("update", update),
         **_named("metrics", metrics),
     }
+
+
+def evaluated_weights(
+    model: keras.Model, averages: Mapping[int, keras.Variable]
+) -> dict[str, np.ndarray]:
+    """Return copies of what is evaluated, under the model's names: the averages where kept."""
+    shadows = _averages(model, averages)
+    return snapshot(
+        {name: shadows.get(f"average/{name}", v) for name, v in model_variables(model).items()}
+    )
 
 
 def snapshot(variables: Variables) -> dict[str, np.ndarray]:
@@ -97,6 +121,11 @@ def _plain(value: Any) -> Any:
         entries = {key: _plain(item) for key, item in value.items()}
         return _NOT_PLAIN if any(e is _NOT_PLAIN for e in entries.values()) else entries
     return _NOT_PLAIN
+
+
+def _averages(model: keras.Model, averages: Mapping[int, keras.Variable]) -> Variables:
+    variables = model_variables(model)
+    return {f"average/{n}": averages[id(v)] for n, v in variables.items() if id(v) in averages}
 
 
 def _named(group: str, variables: Iterable[keras.Variable]) -> Variables:

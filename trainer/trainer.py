@@ -20,8 +20,9 @@ from trainer.fit import Fit
 from trainer.loop import Chunk, Pace
 from trainer.losses import PerExampleLoss, per_example
 from trainer.metrics import MetricSet
-from trainer.optimizers import apply_gradients
-from trainer.state import Variables, model_variables, restore, training_variables
+from trainer.optimizers import Optimizer, members
+from trainer.state import Variables, evaluated_weights, model_variables, restore, training_variables
+from trainer.update import Update, Updater
 from trainer.writers import RunWriter
 
 
@@ -31,12 +32,15 @@ class Trainer:
     Args:
         model: any `keras.Model`, `call(inputs, training=False) -> logits float32 [B, K]`.
         loss: `(labels, logits) -> float32 [B]`, or any `keras.losses` object.
-        optimizer: any `keras.optimizers` object.
+        optimizer: any `keras.optimizers` object, or `ParameterGroups` of them.
         data: what to train and evaluate on.
         metrics: name to Keras metric; a mean `loss` is always there.
         callbacks: any Keras callbacks; their batch hooks are called once a chunk.
         strategy: a `tf.distribute.Strategy`, under whose scope model and optimizer were built;
             default: one device.
+        update: what happens between the gradients and the weights: accumulation, clipping, moving
+            averages; default: nothing.
+        jit: whether XLA compiles the chunk: True, False, or `auto` (see `trainer.loop`).
         run_dir: where curves and checkpoints go, and where a run is picked up again; default:
             nowhere.
         log_every: how often a step's scalars are written; every step costs little.
@@ -55,12 +59,14 @@ class Trainer:
         self,
         model: keras.Model,
         loss: PerExampleLoss,
-        optimizer: keras.optimizers.Optimizer,
+        optimizer: Optimizer,
         data: Data,
         metrics: Mapping[str, keras.metrics.Metric] | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         strategy: tf.distribute.Strategy | None = None,
         *,
+        update: Update | None = None,
+        jit: bool | str = False,
         run_dir: str | Path | None = None,
         log_every: str | Duration = "1st",
         eval_every: str | Duration | None = "1ep",
@@ -90,23 +96,29 @@ class Trainer:
         with self.strategy.scope():
             self.train_metrics = MetricSet(metrics or {}, "train")
             self.test_metrics = MetricSet(metrics or {}, "test")
-            self._build()
+            self._build(update or Update())
         self.monitor = monitor or ("val/loss" if "val" in data.feeds else "train/loss")
         self.monitor_mode = monitor_mode
         if monitor_mode == "auto":
             self.monitor_mode = self.test_metrics.direction(self.monitor.partition("/")[2])
         self._train_chunk = Chunk(
-            self.train_step, data.feed("train"), data.transform.training, self.strategy
+            self._keyed_train_step,
+            data.feed("train"),
+            data.transform.training,
+            self.strategy,
+            commit=self.updater.commit,
+            jit=jit,
         )
         self._test_chunks: dict[str, Chunk] = {}
+        self._jit = jit
 
     # ---- the maths: what research code overrides
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Learn from one replica's share of a batch; traced.
 
-        Averages over the share alone: `apply_gradients` averages gradients over the replicas, and
-        the loop averages the scalars, so nothing here depends on how many there are.
+        Averages over the share alone: `updater.take` averages gradients over the replicas, and the
+        loop averages the scalars, so nothing here depends on how many there are.
 
         Args:
             batch: `label` int32 [B], `weight` float32 [B], and the model's inputs.
@@ -120,10 +132,11 @@ class Trainer:
             losses = self.loss(labels, logits)  # [B]
             penalty = self.penalty()
             loss = tf.reduce_mean(losses * weight) + penalty
+            scaled_loss = self.updater.scaled(loss)
         variables = self.model.trainable_variables
-        gradients = tape.gradient(loss, variables)
+        gradients = tape.gradient(scaled_loss, variables)
         learning_rate = tf.convert_to_tensor(self.optimizer.learning_rate)
-        gradient_norm = apply_gradients(self.optimizer, gradients, variables)
+        gradient_norm = self.updater.take(gradients, variables)
         self.train_metrics.update(labels, logits, weight, losses + penalty)
         return {"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm}
 
@@ -166,18 +179,20 @@ class Trainer:
         feed = self.data.feed(split)
         if split not in self._test_chunks:
             self._test_chunks[split] = Chunk(
-                self.test_step,
+                lambda batch, _: self.test_step(batch),
                 feed,
                 lambda batch, _: self.data.transform.evaluation(batch),
                 self.strategy,
+                jit=self._jit,
             )
         self.test_metrics.reset()
         pace, step = Pace(), 0
-        while step < feed.steps_per_epoch:
-            num_steps = pace.num_steps(at_most=feed.steps_per_epoch - step)
-            self._test_chunks[split].run(step, num_steps)
-            pace.done(num_steps)
-            step += num_steps
+        with self.updater.averaged_weights():
+            while step < feed.steps_per_epoch:
+                num_steps = pace.num_steps(at_most=feed.steps_per_epoch - step)
+                self._test_chunks[split].run(step, num_steps)
+                pace.done(num_steps)
+                step += num_steps
         return self.test_metrics.result()
 
     def run_length(self, duration: str | Duration) -> RunLength:
@@ -189,12 +204,26 @@ class Trainer:
         """Run training steps in one graph call; return their scalars, float32 [num_steps]."""
         return self._train_chunk.run(first_step, num_steps)
 
+    def flush_update(self) -> None:
+        """Make an update of the gradients that a last, partial window holds."""
+        tf.function(self.updater.flush)()
+
     # ---- what evolves
 
     @property
     def variables(self) -> Variables:
         """All variables that training changes, by name."""
-        return training_variables(self.model, self.optimizer, self.train_metrics.variables)
+        return training_variables(
+            self.model,
+            self.optimizer,
+            self.updater.variables,
+            self.updater.averages,
+            self.train_metrics.variables,
+        )
+
+    def evaluated_weights(self) -> dict[str, np.ndarray]:
+        """Return copies of the model's variables as `evaluate` sees them, by name."""
+        return evaluated_weights(self.model, self.updater.averages)
 
     def load_weights(self, checkpoint: Checkpoint) -> None:
         """Take the model's variables from a checkpoint, as for an evaluation.
@@ -202,21 +231,40 @@ class Trainer:
         Raises:
             ValueError: if it is of another model.
         """
-        here = model_variables(self.model)
-        weights = {name: a for name, a in checkpoint.arrays.items() if name.startswith("model/")}
-        restore(here, weights, source=str(checkpoint.path))
+        arrays, source = checkpoint.arrays, str(checkpoint.path)
+        weights = {
+            name: arrays.get(f"average/{name}", array)
+            for name, array in arrays.items()
+            if name.startswith("model/")
+        }
+        restore(model_variables(self.model), weights, source)
+        # The averages too are these weights from here on, so that an evaluation sees them.
+        self.updater.restart_averages()
         self.step = checkpoint.step
 
-    def _build(self) -> None:
+    def _keyed_train_step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        # Layers that draw without a state take their key from here (`stateless_key`).
+        layers = [x for x in self.model._flatten_layers() if hasattr(x, "stateless_key")]
+        for position, layer in enumerate(layers):
+            layer.stateless_key = tf.stack([(position << 31) | self.data.seed, step])
+        try:
+            return self.train_step(batch)
+        finally:
+            for layer in layers:
+                layer.stateless_key = None
+
+    def _build(self, update: Update) -> None:
         # All variables must exist before tracing and restoring. A real batch makes them, eagerly,
         # so that an error in the model is shown with the model's own line.
         for feed in self.data.feeds.values():
             distribution.check_batch_size(feed.batch_size, self.strategy)
         batch = {key: tensor[:2] for key, tensor in self.data.example_batch().items()}
         logits = self.model(model_inputs(batch), training=False)
-        self.optimizer.build(self.model.trainable_variables)
+        self.updater = Updater(update, self.optimizer, self.model)
         distribution.check_variables(self.model.variables, self.strategy, "model")
         distribution.check_variables(self.optimizer.variables, self.strategy, "optimizer")
+        # Keras' callbacks look for one optimizer on the model, where `compile` would have put it.
+        self.model.optimizer = members(self.optimizer)[0]
         losses = self.loss(batch["label"], logits)
         for metrics in (self.train_metrics, self.test_metrics):
             self.strategy.run(metrics.update, (batch["label"], logits, batch["weight"], losses))

@@ -46,6 +46,7 @@ class Data:
         seed: int = 0,
     ) -> None:
         self.class_names = tuple(class_names)
+        self.seed = seed
         self.transform = Transform(augment, mean, std, seed)
         self.feeds: dict[str, Feed] = {}
         for split, examples in zip(SPLITS, (train, val, test), strict=True):

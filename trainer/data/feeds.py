@@ -55,7 +55,7 @@ class ResidentFeed:
 
     def batch(self, plan: tf.Tensor, k: tf.Tensor) -> Batch:
         """Return the k-th batch of a plan; padding has weight 0."""
-        indices = plan[k]
+        indices = tf.gather(plan, k)
         rows = tf.maximum(indices, 0)
         batch = {key: tf.gather(tensor, rows) for key, tensor in self._tensors.items()}
         is_example = tf.cast(tf.not_equal(indices, PADDING), tf.float32)

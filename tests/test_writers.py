@@ -1,6 +1,8 @@
 import json
+import threading
 
 import numpy as np
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from trainer.writers import RunWriter
@@ -22,7 +24,7 @@ def lines(run_dir):
 def test_a_row_is_one_json_line_and_one_event_a_value(tmp_path):
     writer = RunWriter(tmp_path)
     row = {"step": 3, "epoch": 0.5, "train/loss": 1.5, "val/loss": 2.0, "time/seconds": 9.0}
-    writer.scalars(row)
+    writer.row(row)
     writer.close()
     assert lines(tmp_path) == [row]
     train, val = events(tmp_path / "train"), events(tmp_path / "val")
@@ -35,13 +37,13 @@ def test_a_row_is_one_json_line_and_one_event_a_value(tmp_path):
 
 def test_a_resumed_writer_cuts_back_to_its_checkpoint(tmp_path):
     writer = RunWriter(tmp_path)
-    writer.scalars({"step": 1, "epoch": 0, "train/loss": 1.0})
+    writer.row({"step": 1, "epoch": 0, "train/loss": 1.0})
     positions = writer.flush()
-    writer.scalars({"step": 2, "epoch": 0, "train/loss": 2.0})
+    writer.row({"step": 2, "epoch": 0, "train/loss": 2.0})
     writer.close()
 
     writer = RunWriter(tmp_path, positions)
-    writer.scalars({"step": 2, "epoch": 0, "train/loss": 3.0})
+    writer.row({"step": 2, "epoch": 0, "train/loss": 3.0})
     writer.close()
     assert [row["train/loss"] for row in lines(tmp_path)] == [1.0, 3.0]
     points = events(tmp_path / "train")["loss"]
@@ -51,7 +53,7 @@ def test_a_resumed_writer_cuts_back_to_its_checkpoint(tmp_path):
 def test_a_new_writer_removes_what_no_checkpoint_holds(tmp_path):
     for value in (1.0, 2.0):
         writer = RunWriter(tmp_path)
-        writer.scalars({"step": 1, "epoch": 0, "train/loss": value})
+        writer.row({"step": 1, "epoch": 0, "train/loss": value})
         writer.close()
     assert [row["train/loss"] for row in lines(tmp_path)] == [2.0]
     assert len(events(tmp_path / "train")["loss"]) == 1
@@ -59,7 +61,7 @@ def test_a_new_writer_removes_what_no_checkpoint_holds(tmp_path):
 
 def test_every_line_is_json_even_for_a_loss_that_is_not_a_number(tmp_path):
     writer = RunWriter(tmp_path)
-    writer.scalars({"step": 1, "epoch": 0, "train/loss": float("nan")})
+    writer.row({"step": 1, "epoch": 0, "train/loss": float("nan")})
     writer.close()
     assert lines(tmp_path)[0]["train/loss"] is None
 
@@ -74,3 +76,37 @@ def test_text_and_images_have_their_pages(tmp_path):
     width, height, *pictures = tags["training images"][0][1].string_val
     assert (width, height, len(pictures)) == (b"8", b"8", 2)
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+
+
+def test_many_steps_are_written_as_rows(tmp_path):
+    writer = RunWriter(tmp_path)
+    heads = [{"step": step, "epoch": step / 4} for step in range(1, 301)]
+    writer.rows(heads, {"train/loss": np.arange(300, dtype="float32")})
+    writer.close()
+    assert [row["train/loss"] for row in lines(tmp_path)] == list(range(300))
+    points = events(tmp_path / "train")["loss"]
+    assert [(step, p.float_val[0]) for step, p in points] == [(k + 1, float(k)) for k in range(300)]
+
+
+def test_what_goes_wrong_in_the_thread_is_raised_by_the_next_call(tmp_path):
+    writer = RunWriter(tmp_path)
+    writer.row({"epoch": 0})
+    with pytest.raises(KeyError, match="step"):
+        writer.flush()
+    writer.close()
+
+
+def test_the_queue_is_bounded(tmp_path):
+    writer = RunWriter(tmp_path)
+    release = threading.Event()
+    writer._submit(release.wait)
+    for _ in range(writer._queue.maxsize):
+        writer._submit(lambda: None)
+    blocked = threading.Thread(target=writer.row, args=({"step": 1},))
+    blocked.start()
+    blocked.join(0.1)
+    assert blocked.is_alive()
+    release.set()
+    blocked.join(10)
+    writer.close()
+    assert len(lines(tmp_path)) == 1

@@ -86,7 +86,10 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
             std=std,
             seed=config["seed"],
         )
-    settings = ("log_every", "eval_every", "checkpoint_every", "keep", "monitor", "monitor_mode")
+    settings = (
+        *("log_every", "eval_every", "checkpoint_every", "keep", "monitor", "monitor_mode"),
+        *("profile", "jit"),
+    )
     with _blaming("trainer"):
         trainer = targets.instantiate(
             config["trainer"],
@@ -98,7 +101,6 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
             callbacks=[*callbacks.values(), ConfigText(OmegaConf.to_yaml(cfg))],
             strategy=strategy,
             update=update,
-            jit=config["jit"],
             run_dir=run_dir,
             **{name: config[name] for name in settings},
         )

@@ -61,6 +61,10 @@ class Settings:
     keep: int = _setting("a whole number, at least 1", lambda keep: keep >= 1)
     monitor: str = _setting("val/METRIC or train/SCALAR", bool)
     monitor_mode: str = _setting(f"one of {', '.join(MODES)}", lambda mode: mode in MODES)
+    profile: str | None = _setting(
+        "above 0, in st, ep, ex or %, such as 10st, or null",
+        lambda text: _is_period(text) and not Duration.parse(text).is_wall_time,
+    )
     overfit_batches: int | None = _setting("a whole number, at least 1, or null", lambda n: n >= 1)
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import time
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -13,6 +12,7 @@ from trainer.callbacks.trainer_callback import TrainerCallback
 from trainer.checkpoint import Checkpoint
 from trainer.durations import Duration
 from trainer.loop import Pace
+from trainer.profiling import Profile
 from trainer.signals import StopRequest
 from trainer.state import (
     callback_state,
@@ -20,6 +20,7 @@ from trainer.state import (
     restore_callback,
     snapshot,
 )
+from trainer.stopwatch import Stopwatch
 from trainer.writers import RunWriter
 
 if TYPE_CHECKING:
@@ -59,14 +60,15 @@ class Fit:
         self._all_callbacks = [*trainer.callbacks, self._history]
         self._own_callbacks = [c for c in trainer.callbacks if isinstance(c, TrainerCallback)]
         self._val_values: dict[str, float] = {}
-        self._seconds_before = 0.0
+        num_profiled = length.steps(trainer.profile) if trainer.profile else 0
+        self._profile = Profile(num_profiled, trainer.run_dir and trainer.run_dir / "train")
         self._num_steps_here = 0
 
     def run(self) -> keras.callbacks.History:
         """Train, and return Keras' history of the epochs."""
         trainer = self._trainer
         self._pace = Pace()
-        self._started = time.monotonic()
+        trainer.stopwatch = Stopwatch()
         self._callbacks = self._prepare_callbacks()
         try:
             callback_states = self._resume()
@@ -82,6 +84,7 @@ class Fit:
             if self._num_steps_here:
                 self._save()
         finally:
+            self._profile.close()
             for callback in self._own_callbacks:
                 callback.close()
             if trainer.writer:
@@ -93,7 +96,7 @@ class Fit:
     def _is_over(self) -> bool:
         return (
             self._trainer.step >= (self._length.total_steps or math.inf)
-            or self._elapsed_seconds() >= self._seconds_limit
+            or self._trainer.stopwatch.total >= self._seconds_limit
             or self._trainer.model.stop_training
         )
 
@@ -106,10 +109,10 @@ class Fit:
             trainer.train_metrics.reset()
             self._val_values = {}
             self._callbacks.on_epoch_begin(epoch)
-        num_steps = self._pace.num_steps(at_most=self._steps_to_next_event(first_step))
+        at_most = self._profile.at_most(self._steps_to_next_event(first_step))
+        num_steps = self._pace.num_steps(at_most)
         self._callbacks.on_train_batch_begin(batch)
-        scalars = trainer.train_chunk(first_step, num_steps)
-        seconds = self._pace.done(num_steps)
+        scalars, seconds = self._measured_chunk(first_step, num_steps)
         trainer.step += num_steps
         self._num_steps_here += num_steps
         self._write_scalars(first_step, scalars)
@@ -117,6 +120,18 @@ class Fit:
         self._callbacks.on_train_batch_end(batch + num_steps - 1, last)
         for callback in self._own_callbacks:
             callback.on_chunk_end(num_steps, scalars, seconds)
+
+    def _measured_chunk(
+        self, first_step: int, num_steps: int
+    ) -> tuple[dict[str, np.ndarray], float]:
+        chunk, stopwatch = self._trainer.chunk, self._trainer.stopwatch
+        part = "steps" if chunk.num_traces else "tracing"
+        waited = chunk.data_seconds
+        with stopwatch.measure(part):
+            scalars = self._trainer.train_chunk(first_step, num_steps)
+        stopwatch.move(chunk.data_seconds - waited, part, "data")
+        self._profile.done(num_steps)
+        return scalars, self._pace.done(num_steps)
 
     def _steps_to_next_event(self, step: int) -> int:
         events = [self._evaluation, self._checkpoint, self._epoch]
@@ -126,11 +141,12 @@ class Fit:
     def _write_scalars(self, first_step: int, scalars: dict[str, np.ndarray]) -> None:
         if self._trainer.writer is None:
             return
-        for k in range(self._trainer.step - first_step):
-            step = first_step + k + 1
-            if self._logging.is_due(step):
-                values = {f"train/{name}": float(column[k]) for name, column in scalars.items()}
-                self._trainer.writer.scalars(self._row(step) | values)
+        steps = range(first_step + 1, self._trainer.step + 1)
+        written = [k for k, step in enumerate(steps) if self._logging.is_due(step)]
+        if written:
+            columns = {f"train/{name}": column[written] for name, column in scalars.items()}
+            with self._trainer.stopwatch.measure("writing"):
+                self._trainer.writer.rows([self._row(steps[k]) for k in written], columns)
 
     # ---- what is due between chunks
 
@@ -153,15 +169,16 @@ class Fit:
         values = {f"train/{k}": v for k, v in trainer.train_metrics.result().items()}
         if "val" in trainer.data.feeds:
             self._callbacks.on_test_begin()
-            self._val_values = trainer.evaluate("val")
+            with trainer.stopwatch.measure("evaluation"):
+                self._val_values = trainer.evaluate("val")
             values |= {f"val/{k}": v for k, v in self._val_values.items()}
             self._callbacks.on_test_end(self._val_values)
         self._note_best(values)
         if trainer.writer:
             # The curve of `train/loss` has a point for every step already.
             values.pop("train/loss")
-            seconds = max(self._elapsed_seconds(), 1e-9)
-            trainer.writer.scalars(self._row(trainer.step) | values | {"time/seconds": seconds})
+            times = {f"time/{k}": v for k, v in trainer.stopwatch.seconds().items()}
+            trainer.writer.row(self._row(trainer.step) | values | times)
 
     def _note_best(self, values: dict[str, float]) -> None:
         trainer = self._trainer
@@ -172,8 +189,9 @@ class Fit:
         if math.isfinite(value) and is_better:
             trainer.best = value
             if trainer.checkpoints:
-                weights = trainer.evaluated_weights()
-                trainer.checkpoints.save_best(Checkpoint(trainer.step, weights, {"values": values}))
+                best = Checkpoint(trainer.step, trainer.evaluated_weights(), {"values": values})
+                with trainer.stopwatch.measure("checkpoints"):
+                    trainer.checkpoints.save_best(best)
 
     # ---- what evolves
 
@@ -181,15 +199,18 @@ class Fit:
         trainer = self._trainer
         if trainer.checkpoints is None or trainer.writer is None:
             return
+        with trainer.stopwatch.measure("writing"):
+            positions = trainer.writer.flush()
         facts = {
             "best": trainer.best,
             "val_values": self._val_values,
-            "seconds": self._elapsed_seconds(),
+            "seconds": trainer.stopwatch.seconds(),
             "stop_training": bool(trainer.model.stop_training),
-            "positions": trainer.writer.flush(),
+            "positions": positions,
             "callbacks": {key: callback_state(c) for key, c in self._callbacks_by_key().items()},
         }
-        trainer.checkpoints.save(Checkpoint(trainer.step, snapshot(trainer.variables), facts))
+        with trainer.stopwatch.measure("checkpoints"):
+            trainer.checkpoints.save(Checkpoint(trainer.step, snapshot(trainer.variables), facts))
 
     def _resume(self) -> dict[str, Any]:
         """Take up the state of the newest checkpoint, if any; return that of the callbacks."""
@@ -202,7 +223,7 @@ class Fit:
             trainer.best = facts["best"]
             trainer.model.stop_training = facts["stop_training"]
             self._val_values = facts["val_values"]
-            self._seconds_before = facts["seconds"]
+            trainer.stopwatch = Stopwatch(facts["seconds"])
             logger.info("going on from step %s (%s)", f"{checkpoint.step:,}", checkpoint.path)
         if trainer.run_dir:
             trainer.writer = RunWriter(trainer.run_dir, facts.get("positions"))
@@ -243,6 +264,3 @@ class Fit:
 
     def _row(self, step: int) -> dict[str, float]:
         return {"step": step, "epoch": round(step / self._length.steps_per_epoch, 6)}
-
-    def _elapsed_seconds(self) -> float:
-        return self._seconds_before + time.monotonic() - self._started

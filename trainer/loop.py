@@ -22,6 +22,9 @@ _SLOW_UNDER_XLA = ("Conv", "DepthwiseConv", "MaxPool", "AvgPool", "FusedBatchNor
 _NOT_UNDER_XLA = ("Iterator", "EagerPyFunc", "PyFunc", "RandomIndexShuffle")
 
 
+_WAITED = "seconds waited for data"
+
+
 class Chunk:
     """Runs steps `first_step … first_step + num_steps - 1` of a feed inside the graph.
 
@@ -60,6 +63,8 @@ class Chunk:
         self._strategy = strategy
         self._commit = commit
         self._jit = jit
+        self.data_seconds = 0.0
+        """Time that all runs so far have spent on waiting for data."""
         self._one_step = tf.function(self._trace_one_step)
         self._compiled: Any = None
 
@@ -70,12 +75,17 @@ class Chunk:
             first_step: steps done before; the position in the data.
             num_steps: from 1 to `CAPACITY`.
         """
+        started = time.perf_counter()
         plan = self._feed.plan(first_step, num_steps, CAPACITY)
+        self.data_seconds += time.perf_counter() - started
         step = tf.constant(first_step, tf.int64)
         if self._compiled is None:
             self._compile(plan, step)
         buffers = self._compiled(plan, step, tf.constant(num_steps, tf.int32))
-        return {name: buffer.numpy()[:num_steps] for name, buffer in buffers.items()}
+        scalars = {name: buffer.numpy()[:num_steps] for name, buffer in buffers.items()}
+        if _WAITED in scalars:
+            self.data_seconds += float(scalars.pop(_WAITED).sum())
+        return scalars
 
     @property
     def num_traces(self) -> int:
@@ -99,14 +109,25 @@ class Chunk:
         )
 
     def _trace_one_step(self, plan: Any, k: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        batch = self._prepare(self._feed.batch(plan, k), step)
+        batch, waited = self._next_batch(plan, k)
+        batch = self._prepare(batch, step)
         scalars = self._strategy.run(self._replica_step, args=(batch, step))
         self._commit()
         # The mean is the same on all replicas: any copy will do.
-        return {
+        return waited | {
             name: self._strategy.experimental_local_results(scalar)[0]
             for name, scalar in scalars.items()
         }
+
+    def _next_batch(self, plan: Any, k: tf.Tensor) -> tuple[Batch, dict[str, tf.Tensor]]:
+        if not self._feed.waits:
+            return self._feed.batch(plan, k), {}
+        before = tf.timestamp()
+        with tf.control_dependencies([before]):
+            batch = self._feed.batch(plan, k)
+        with tf.control_dependencies(list(batch.values())):
+            waited = tf.timestamp() - before
+        return batch, {_WAITED: tf.cast(waited, tf.float32)}
 
     def _replica_step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
         scalars = self._step(distribution.share_of_replica(batch), step)

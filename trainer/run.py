@@ -90,7 +90,9 @@ def _summarise(built: Built, run_dir: Path, seconds: float, first_step: int) -> 
         values = "  ".join(f"{name} {value:.4f}" for name, value in best.facts["values"].items())
         lines += [f"  best    step {best.step:,} by {trainer.monitor}: {values}"]
         lines += [f"  score   python -m trainer evaluate {folder}"]
-    lines += [f"  note    {note}" for note in built.notes]
+    lines += [f"  time    {trainer.stopwatch.in_words()}"]
+    notes = [*built.notes, trainer.stopwatch.warning()]
+    lines += [f"  note    {note}" for note in notes if note]
     lines += [f"  folder  {folder}", f"  curves  tensorboard --logdir {folder}"]
     logger.info("\n".join(lines))
 

@@ -22,6 +22,7 @@ from trainer.losses import PerExampleLoss, per_example
 from trainer.metrics import MetricSet
 from trainer.optimizers import Optimizer, members
 from trainer.state import Variables, evaluated_weights, model_variables, restore, training_variables
+from trainer.stopwatch import Stopwatch
 from trainer.update import Update, Updater
 from trainer.writers import RunWriter
 
@@ -49,6 +50,8 @@ class Trainer:
         keep: how many of the last checkpoints stay, beside the best.
         monitor: the metric that says which weights are the best, `val/…` or `train/…`; default:
             `val/loss`, or `train/loss` without a validation split.
+        profile: how many steps are recorded for TensorBoard's profile page, such as `10st`; None:
+            none. Needs a run folder.
         monitor_mode: `min`, `max` or `auto`: as Keras knows the metric.
 
     Raises:
@@ -74,6 +77,7 @@ class Trainer:
         keep: int = 1,
         monitor: str | None = None,
         monitor_mode: str = "auto",
+        profile: str | Duration | None = None,
     ) -> None:
         self.model = model
         self.loss = per_example(loss)
@@ -84,6 +88,8 @@ class Trainer:
         self.run_dir = Path(run_dir) if run_dir else None
         self.log_every, self.eval_every = log_every, eval_every
         self.checkpoint_every = checkpoint_every
+        self.profile = profile
+        self.stopwatch = Stopwatch()
         self.checkpoints: CheckpointFolder | None = None
         if self.run_dir:
             self.checkpoints = CheckpointFolder(self.run_dir / "checkpoints", keep)
@@ -199,6 +205,11 @@ class Trainer:
         """Return how many steps `duration` is for this data."""
         feed = self.data.feed("train")
         return RunLength.of(duration, feed.steps_per_epoch, feed.batch_size)
+
+    @property
+    def chunk(self) -> Chunk:
+        """The compiled steps of training."""
+        return self._train_chunk
 
     def train_chunk(self, first_step: int, num_steps: int) -> dict[str, np.ndarray]:
         """Run training steps in one graph call; return their scalars, float32 [num_steps]."""

@@ -1,34 +1,35 @@
 """What a run leaves to look at: TensorBoard event files and `metrics.jsonl`.
 
 Both are files that are appended to. `positions` are their lengths at a checkpoint; a resumed run
-cuts them back to there, and goes on without a duplicated or a missing point.
+cuts them back to there, and goes on without a duplicated or a missing point. A thread of its own
+writes them, so that steps wait for no disk.
 """
 
 import json
 import math
 import os
+import queue
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.image.metadata import create_summary_metadata as image_metadata
-from tensorboard.plugins.scalar.summary_v2 import scalar_pb
-from tensorboard.plugins.text.summary_v2 import text_pb
-from tensorboard.summary.writer.record_writer import RecordWriter
-from tensorboard.util import tensor_util
+
+from trainer.event_files import EventFile
 
 Positions = Mapping[str, int]
 
 _SPLITS = ("train", "val")
+_QUEUE_LENGTH = 32
+"""Chunks that may wait to be written; with more, the steps wait, so that memory stays bounded."""
 
 
 class RunWriter:
     """Appends to the run folder's `metrics.jsonl` and to the event files in `train/` and `val/`.
+
+    Methods return at once. What went wrong in the thread is raised by the next call.
 
     Args:
         run_dir: the run folder.
@@ -38,37 +39,43 @@ class RunWriter:
 
     def __init__(self, run_dir: Path, positions: Positions | None = None) -> None:
         run_dir.mkdir(parents=True, exist_ok=True)
-        self._files: dict[str, BinaryIO] = {}
-        paths = {"metrics": run_dir / "metrics.jsonl"} | {
-            split: _event_file(run_dir / split) for split in _SPLITS
-        }
-        for name, path in paths.items():
-            self._files[name] = path.open("ab")
-            self._files[name].truncate((positions or {}).get(name, 0))
-            self._files[name].seek(0, os.SEEK_END)
-        self._events = {split: RecordWriter(self._files[split]) for split in _SPLITS}
-        for split in _SPLITS:
-            if self._files[split].tell() == 0:
-                self._write(split, Event(wall_time=time.time(), file_version="brain.Event:2"))
+        positions = positions or {}
+        self._metrics = (run_dir / "metrics.jsonl").open("ab")
+        self._metrics.truncate(positions.get("metrics", 0))
+        self._metrics.seek(0, os.SEEK_END)
+        self._events = {s: EventFile(run_dir / s, positions.get(s, 0)) for s in _SPLITS}
+        self._error: BaseException | None = None
+        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(_QUEUE_LENGTH)
+        self._thread = threading.Thread(target=self._write_all, name="writer", daemon=True)
+        self._thread.start()
 
-    def scalars(self, row: Mapping[str, float]) -> None:
+    def row(self, values: Mapping[str, float]) -> None:
         """Write one line of `metrics.jsonl`, and its `train/…` and `val/…` values as events.
 
         Args:
-            row: `step`, `epoch` and values such as `train/loss`; `time/…` for wall-clock figures.
+            values: `step`, `epoch` and values such as `train/loss`; `time/…` for wall-clock
+                figures.
         """
-        line = {name: _json_number(value) for name, value in row.items()}
-        self._files["metrics"].write(json.dumps(line).encode() + b"\n")
-        for name, value in row.items():
-            split, _, tag = name.partition("/")
-            if split in _SPLITS:
-                self._summary(split, int(row["step"]), scalar_pb(tag, value))
-            elif split == "time":
-                self._summary("train", int(row["step"]), scalar_pb(name, value))
+        self._submit(lambda: self._write_row(values))
+
+    def rows(self, heads: list[Mapping[str, float]], columns: Mapping[str, np.ndarray]) -> None:
+        """Write a row for each of several steps.
+
+        Args:
+            heads: `step` and `epoch` of each.
+            columns: name to one value a step.
+        """
+
+        def write() -> None:
+            names, values = list(columns), np.stack(list(columns.values()), axis=1).tolist()
+            for head, row in zip(heads, values, strict=True):
+                self._write_row({**head, **dict(zip(names, row, strict=True))})
+
+        self._submit(write)
 
     def text(self, tag: str, markdown: str, step: int = 0) -> None:
         """Write Markdown to TensorBoard's text page."""
-        self._summary("train", step, text_pb(tag, markdown))
+        self._submit(lambda: self._events["train"].text(tag, step, markdown))
 
     def images(self, tag: str, images: np.ndarray, step: int = 0) -> None:
         """Write pictures to TensorBoard's image page.
@@ -78,41 +85,53 @@ class RunWriter:
             images: uint8 [N, H, W, C], C in {1, 3}.
             step: at which step they were made.
         """
-        height, width = images.shape[1:3]
-        encoded = [tf.io.encode_png(image).numpy() for image in images]
-        content = np.array([str(width).encode(), str(height).encode(), *encoded], dtype=object)
-        summary = Summary()
-        summary.value.add(
-            tag=tag,
-            metadata=image_metadata(display_name=tag, description=""),
-            tensor=tensor_util.make_tensor_proto(content),
-        )
-        self._summary("train", step, summary)
+        self._submit(lambda: self._events["train"].images(tag, step, images))
 
     def flush(self) -> Positions:
-        """Hand everything to the operating system; return the files' lengths in bytes."""
-        for file in self._files.values():
-            file.flush()
-        return {name: file.tell() for name, file in self._files.items()}
+        """Wait until everything is with the operating system; return the files' lengths."""
+        self._queue.join()
+        self._raise()
+        self._metrics.flush()
+        lengths = {split: file.flush() for split, file in self._events.items()}
+        return {"metrics": self._metrics.tell(), **lengths}
 
     def close(self) -> None:
-        """Flush and close the files."""
-        for file in self._files.values():
+        """Write what waits, and close the files."""
+        self._queue.put(None)
+        self._thread.join()
+        self._metrics.close()
+        for file in self._events.values():
             file.close()
+        self._raise()
 
-    def _summary(self, split: str, step: int, summary: Summary) -> None:
-        # Through bytes, since these summaries may be TensorFlow's message class.
-        message = Summary.FromString(summary.SerializeToString())
-        self._write(split, Event(wall_time=time.time(), step=step, summary=message))
+    def _submit(self, write: Callable[[], None]) -> None:
+        self._raise()
+        self._queue.put(write)
 
-    def _write(self, split: str, event: Event) -> None:
-        self._events[split].write(event.SerializeToString())
+    def _raise(self) -> None:
+        if self._error:
+            error, self._error = self._error, None
+            raise error
 
+    def _write_all(self) -> None:
+        while (write := self._queue.get()) is not None:
+            try:
+                if self._error is None:
+                    write()
+            except Exception as error:
+                self._error = error
+            self._queue.task_done()
 
-def _event_file(folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    existing = sorted(folder.glob("events.out.tfevents.*"))
-    return existing[0] if existing else folder / f"events.out.tfevents.{int(time.time())}.tapeloop"
+    def _write_row(self, values: Mapping[str, float]) -> None:
+        line = {name: _json_number(value) for name, value in values.items()}
+        self._metrics.write(json.dumps(line).encode() + b"\n")
+        step, now = int(values["step"]), time.time()
+        for name, value in values.items():
+            split, _, tag = name.partition("/")
+            if split in _SPLITS:
+                self._events[split].scalar(tag, step, value, now)
+            elif split == "time":
+                self._events["train"].scalar(name, step, value, now)
 
 
 def _json_number(value: Any) -> Any:

@@ -23,6 +23,8 @@ class Feed(Protocol):
     steps_per_epoch: int
     num_examples: int
     keys: frozenset[str]
+    waits: bool
+    """Whether a step may have to wait for a batch inside the graph."""
 
     def plan(self, first_step: int, num_steps: int, capacity: int) -> Any:
         """Return what `batch` needs for these steps, of a shape set by `capacity` alone."""
@@ -38,6 +40,8 @@ class ResidentFeed:
         arrays: key to array [N, ...]. `weight` float32 [N] may be among them (default: ones).
         order: which examples make up which batch.
     """
+
+    waits = False
 
     def __init__(self, arrays: Arrays, order: ShuffledOrder | SequentialOrder) -> None:
         self._tensors = {key: tf.constant(array) for key, array in arrays.items()}
@@ -77,6 +81,8 @@ class DatasetFeed:
     Raises:
         ValueError: if it is not batched, empty or infinite.
     """
+
+    waits = True
 
     def __init__(self, dataset: tf.data.Dataset, *, training: bool) -> None:
         batches = dataset.map(_as_weighted_batch)

@@ -154,7 +154,7 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
 
 def _check_groups(config: dict[str, Any]) -> None:
     """Check the keys at the root and the shape of the groups; drop entries switched off."""
-    keys = [*(f.name for f in fields(Settings)), *OBJECTS, *COLLECTIONS]
+    keys = [*(f.name for f in fields(Settings)), "update", *OBJECTS, *COLLECTIONS]
     for key in config:
         if key not in keys:
             near = nearest_setting(key, dotted_keys({k: config.get(k) for k in keys}))

@@ -74,8 +74,8 @@ def per_example(loss: PerExampleLoss) -> PerExampleLoss:
     def checked(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         if takes_integers and len(labels.shape) == 2 and tf.as_dtype(labels.dtype).is_floating:
             raise ValueError(
-                f"loss {type(loss).__name__} takes integer labels, but mixup or CutMix has made them soft; "
-                "use trainer.losses.CrossEntropy"
+                f"loss {type(loss).__name__} takes integer labels, but mixup or CutMix has made "
+                "them soft; use trainer.losses.CrossEntropy"
             )
         values = tf.cast(loss(labels, logits), tf.float32)
         if values.shape.rank != 1:

@@ -186,7 +186,7 @@ WRONG = {
     "hydra.rnu.dir=x": "hydra.rnu.dir=x: no such setting; did you mean hydra.run?",
     "seed=abc": "seed=abc: must be a whole number, at least 0",
     "data=class_folder": "data.root: not given; add data.root=VALUE",
-    "augment=null": "augment=null: a group takes an option; known: flip_crop, none, shift",
+    "augment=null": "augment=null: a group takes an option; known: affine, colour, cutmix, ",
     "+experiment=digits": "experiment: given twice; write experiment=OPTION without the +",
     "+foo=1": "foo=1: no such setting; known: ",
     "+seed=1": "+seed=1: there already; leave out the +",

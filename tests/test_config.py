@@ -70,6 +70,21 @@ def test_an_argument_that_the_yaml_does_not_list_is_accepted_if_the_target_takes
     assert check(composed("model.num_classes=10")).model.num_classes == 10
 
 
+@pytest.mark.parametrize(
+    "override",
+    [
+        "augment=mixup",
+        "+augment.cutmix={_target_: trainer.data.augment.CutMix}",
+        "+metrics.iou={_target_: keras.metrics.MeanIoU, sparse_y_pred: false}",
+        "+loss.name={_target_: trainer.data.augment.Mixup, num_classes: null}",
+    ],
+)
+def test_the_number_of_classes_may_be_left_to_the_data_at_any_depth(override):
+    cfg = composed(override)
+    del cfg.model.num_classes
+    check(cfg)
+
+
 WHOLE = "must be a whole number, at least"
 SHARE = "must be auto, test, or the share of the training split"
 WRONG = {
@@ -114,6 +129,12 @@ WRONG = {
     "optimizer.learning_rate=null": "optimizer.learning_rate=null: must be a number above 0",
     "optimizer.learning_rate=inf": "optimizer.learning_rate=inf: must be a number above 0",
     "model.num_classes=1": "model.num_classes=1: must be at least 2, or null",
+    "+augment.mix={_target_: trainer.data.augment.Mixup, num_classes: x}": (
+        "augment.mix.num_classes=x: must be at least 2, or null"
+    ),
+    "+augment.mix={_target_: trainer.data.augment.Mixp}": "trainer.data.augment has no 'Mixp'; did",
+    "+loss.num_classes=10": "trainer.losses.CrossEntropy has no argument 'num_classes'; known: lab",
+    "+loss.num_classes=null": "trainer.losses.CrossEntropy has no argument 'num_classes'; known: l",
     "++strategy.num_devices=3": "data.batch_size=32: must be divisible by strategy.num_devices=3",
     "~model": "model=null: an option is needed, model=OPTION;",
     "+metrics.acuracy.name=x": "metrics.acuracy={'name': 'x'}: no _target_ to build; did you mean",

@@ -50,6 +50,12 @@ def test_every_option_trains_a_few_steps(group, option, tmp_path):
     assert [row["step"] for row in written if "train/loss" in row] == [1, 2]
 
 
+def test_a_metric_gets_the_number_of_classes_of_the_data(tmp_path):
+    iou = "+metrics.iou={_target_: keras.metrics.MeanIoU, sparse_y_pred: false}"
+    written = trained(tmp_path, "model=mlp", "data.limit=64", "duration=2st", iou)
+    assert 0 <= written[-1]["val/iou"] <= 1
+
+
 @pytest.mark.parametrize("option", options("debug"))
 def test_every_debug_setting_is_valid(option):
     composed(f"debug={option}")
@@ -60,8 +66,9 @@ def test_overfitting_two_batches_drives_the_loss_to_zero(tmp_path):
     assert written[-1]["val/loss"] < 0.01
 
 
-def test_two_replicas_train_as_one_device(tmp_path):
-    words = ["model=mlp", "duration=5st"]
+@pytest.mark.parametrize("augment", ["shift", "mixup"])  # the batch is mixed before it is divided
+def test_two_replicas_train_as_one_device(augment, tmp_path):
+    words = ["model=mlp", "duration=5st", f"augment={augment}"]
     one = trained(tmp_path / "one", *words)
     two = trained(tmp_path / "two", *words, "strategy=mirrored", "strategy.num_devices=2")
     assert two[-1]["val/loss"] == pytest.approx(one[-1]["val/loss"], rel=1e-4)

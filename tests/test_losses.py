@@ -58,6 +58,14 @@ def test_a_keras_loss_loses_its_reduction_and_keeps_its_values():
     assert averaging.reduction == "sum_over_batch_size"
 
 
+def test_a_sparse_loss_of_keras_refuses_soft_labels_and_says_what_to_use():
+    loss = per_example(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    with pytest.raises(
+        ValueError, match=r"takes integer labels.*use trainer\.losses\.CrossEntropy"
+    ):
+        loss(np.eye(4, dtype="float32")[LABELS], LOGITS)
+
+
 def test_a_loss_that_averages_itself_is_refused_by_name():
     def my_loss(labels, logits):
         return tf.reduce_mean(logits)

@@ -19,6 +19,34 @@ def test_padding_with_weight_zero_does_not_count():
     assert metrics.result() == {"loss": 2.0, "accuracy": pytest.approx(2 / 3)}
 
 
+def test_sparse_metrics_get_the_likeliest_class_of_soft_labels():
+    labels = np.array([[0.6, 0.4], [0.1, 0.9], [0.7, 0.3], [0.5, 0.5]], "float32")
+
+    class OurAccuracy(keras.metrics.SparseCategoricalAccuracy):
+        pass
+
+    metrics = MetricSet(
+        {
+            "accuracy": keras.metrics.SparseCategoricalAccuracy(),
+            "ours": OurAccuracy(),
+            "top": keras.metrics.SparseTopKCategoricalAccuracy(k=1),
+            "as_they_are": keras.metrics.MeanAbsoluteError(),
+        },
+        "train",
+    )
+    metrics.update(labels, LOGITS, np.array([1, 1, 1, 0], "float32"), LOSSES)
+    error = np.abs(labels - LOGITS).mean(1)[:3].mean()
+    assert metrics.result() == {
+        "loss": 2.0, "accuracy": 1.0, "ours": 1.0, "top": 1.0, "as_they_are": pytest.approx(error)
+    }  # fmt: skip
+
+
+def test_integer_labels_in_a_column_are_no_soft_labels():
+    metrics = metric_set()
+    metrics.update(LABELS[:, np.newaxis], LOGITS, np.ones(4, "float32"), LOSSES)
+    assert metrics.result()["accuracy"] == 0.5
+
+
 def test_sets_made_from_the_same_metrics_do_not_share_sums():
     shared = {"accuracy": keras.metrics.SparseCategoricalAccuracy()}
     train, test = MetricSet(shared, "train"), MetricSet(shared, "test")

@@ -142,6 +142,14 @@ def test_a_grid_runs_every_combination(tmp_path):
     ("words", "message"),
     [
         (["model.num_classes=5"], "model.num_classes=5, but digits has 10 classes"),
+        (
+            ["augment=mixup", "augment.mixup.num_classes=5"],
+            "augment.mixup.num_classes=5, but digits",
+        ),
+        (
+            ["augment=mixup", "augment.mixup.alpha=0"],
+            "augment.mixup: Mixup: alpha=0 must be above 0",
+        ),
         (["optimizer.momentum=3"], "optimizer: `momentum` must be"),
         (["loss.label_smoothing=2"], "label_smoothing=2"),
         (["augment.crop.padding=-1"], "padding"),

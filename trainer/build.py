@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer import targets
 from trainer.callbacks.config_text import ConfigText
-from trainer.config import ConfigError, DataSettings
+from trainer.config import CLASSIFYING, ConfigError, DataSettings, gets_num_classes
 from trainer.data.data import Data
 from trainer.data.dataset import Arrays, DataSet, check_arrays
 from trainer.data.splits import hold_out, limit
@@ -59,9 +59,10 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
         strategy = targets.instantiate(config["strategy"])
     precision = set_policy(config["precision"])
     data_set = _data_set(config["data"])
+    _fill_in_num_classes(config, data_set)
     with strategy.scope():
         with _blaming("model"):
-            model = targets.instantiate(_model_node(config["model"], data_set))
+            model = targets.instantiate(config["model"])
         with _blaming("optimizer"):
             optimizer = targets.instantiate(config["optimizer"])
     with _blaming("loss"):
@@ -119,16 +120,17 @@ def _data_set(node: Mapping[str, Any]) -> DataSet:
         return targets.instantiate({k: v for k, v in node.items() if k not in framework_keys})
 
 
-def _model_node(node: Mapping[str, Any], data_set: DataSet) -> dict[str, Any]:
-    if "num_classes" not in node:
-        return dict(node)
+def _fill_in_num_classes(config: dict[str, Any], data_set: DataSet) -> None:
+    """Give every target that takes `num_classes` the data's; check those that have it already."""
     num_classes = len(data_set.class_names)
-    if node["num_classes"] not in (None, num_classes):
-        raise ConfigError(
-            f"model.num_classes={node['num_classes']}, but {data_set.name} has {num_classes} "
-            f"classes; leave it out, or set model.num_classes={num_classes}"
-        )
-    return {**node, "num_classes": num_classes}
+    for path, node in list(targets.nodes({group: config[group] for group in CLASSIFYING})):
+        if gets_num_classes(path, node):
+            node["num_classes"] = num_classes
+        elif node.get("num_classes", num_classes) != num_classes:
+            raise ConfigError(
+                f"{path}.num_classes={node['num_classes']}, but {data_set.name} has {num_classes} "
+                f"classes; leave it out, or set {path}.num_classes={num_classes}"
+            )
 
 
 def _splits(config: Mapping[str, Any], data_set: DataSet) -> tuple[dict[str, Arrays], list[str]]:

@@ -6,7 +6,7 @@ Every message is one line: the setting and its value, what is allowed, and the n
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
@@ -99,6 +99,8 @@ class UpdateSettings:
 
 OBJECTS = ("data", "model", "loss", "optimizer", "schedule", "strategy", "trainer")
 COLLECTIONS = ("augment", "metrics", "callbacks")
+# In these groups every target that takes `num_classes` gets the data's, so null or nothing will do.
+CLASSIFYING = ("augment", "model", "loss", "metrics")
 # What build.py passes to these targets, so that no YAML file need give it.
 SUPPLIED = {
     "schedule": {"learning_rate", "length"},
@@ -223,12 +225,13 @@ def _check_together(config: dict[str, Any]) -> None:
             f"optimizer.learning_rate={in_yaml(learning_rate)}: must be a number above 0, "
             "the peak of the schedule"
         )
-    num_classes = config["model"].get("num_classes")
-    if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 2):
-        raise ConfigError(
-            f"model.num_classes={in_yaml(num_classes)}: must be at least 2, "
-            "or null for as many as the data has"
-        )
+    for path, node in targets.nodes({group: config[group] for group in CLASSIFYING}):
+        num_classes = node.get("num_classes")
+        if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 2):
+            raise ConfigError(
+                f"{path}.num_classes={in_yaml(num_classes)}: must be at least 2, "
+                "or null for as many as the data has"
+            )
     batch_size, num_devices = config["data"]["batch_size"], config["strategy"].get("num_devices")
     if isinstance(num_devices, int) and num_devices > 0 and batch_size % num_devices:
         raise ConfigError(
@@ -240,17 +243,30 @@ def _check_together(config: dict[str, Any]) -> None:
 def _check_targets(config: dict[str, Any]) -> None:
     framework = {f.name for f in fields(DataSettings)}
     data = {key: value for key, value in config["data"].items() if key not in framework}
-    model = {k: v for k, v in config["model"].items() if (k, v) != ("num_classes", None)}
-    supplied = {**SUPPLIED, "model": {"num_classes"} - model.keys()}
-    nodes = list(targets.nodes(config | {"data": data, "model": model}))
+    nodes = list(targets.nodes(config | {"data": data}))
     try:
         for path, node in nodes:
             targets.check_name(path, node["_target_"])
         import_tensorflow()
         for path, node in nodes:
-            targets.check(path, node, supplied.get(path, set()))
+            supplied = SUPPLIED.get(path, set())
+            if gets_num_classes(path, node):
+                node = {key: value for key, value in node.items() if key != "num_classes"}
+                supplied = {"num_classes"}
+            targets.check(path, node, supplied)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def gets_num_classes(path: str, node: Mapping[str, Any]) -> bool:
+    """Return whether a node is given the data's number of classes: it takes it, and has none.
+
+    Args:
+        path: the node's dotted name.
+        node: with a `_target_`.
+    """
+    in_group = re.split(r"[.\[]", path)[0] in CLASSIFYING
+    return in_group and node.get("num_classes") is None and targets.takes(path, node, "num_classes")
 
 
 def load(run_dir: Path, overrides: Sequence[str] = ()) -> DictConfig:

@@ -64,12 +64,19 @@ def per_example(loss: PerExampleLoss) -> PerExampleLoss:
             `(labels, logits) -> [B]`.
 
     Raises:
-        ValueError: when called, if the loss does not return shape [B].
+        ValueError: when called, if the loss does not return shape [B], or is one of Keras' sparse
+            ones and labels are soft.
     """
     if isinstance(loss, keras.losses.Loss):
         loss = _without_reduction(loss)
+    takes_integers = type(loss).__name__.startswith("Sparse")  # as Keras names them
 
     def checked(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        if takes_integers and len(labels.shape) == 2 and tf.as_dtype(labels.dtype).is_floating:
+            raise ValueError(
+                f"loss {type(loss).__name__} takes integer labels, but mixup or CutMix has made "
+                "them soft; use trainer.losses.CrossEntropy"
+            )
         values = tf.cast(loss(labels, logits), tf.float32)
         if values.shape.rank != 1:
             name = getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__))

@@ -28,14 +28,15 @@ class MetricSet:
         """Add a batch; traced, on each replica with its share.
 
         Args:
-            labels: int32 [B], or float32 [B, K].
+            labels: int32 [B], or soft, float32 [B, K]: Keras' sparse metrics then get the likeliest
+                class, and the others the labels as they are.
             logits: float32 [B, K].
             weight: float32 [B], 0 on padding.
             losses: float32 [B], one value an example.
         """
         self.loss.update_state(losses, sample_weight=weight)
         for metric in self.metrics.values():
-            metric.update_state(labels, logits, sample_weight=weight)
+            metric.update_state(_labels_for(metric, labels), logits, sample_weight=weight)
 
     def result(self) -> dict[str, float]:
         """Return the values since the last reset; eager."""
@@ -71,6 +72,13 @@ class MetricSet:
         """All sums and counts, in a fixed order."""
         metrics = [self.loss, *self.metrics.values()]
         return [variable for metric in metrics for variable in metric.variables]
+
+
+def _labels_for(metric: keras.metrics.Metric, labels: tf.Tensor) -> tf.Tensor:
+    is_sparse = any(base.__name__.startswith("Sparse") for base in type(metric).__mro__)
+    labels = tf.convert_to_tensor(labels)
+    is_soft = labels.shape.rank == 2 and labels.dtype.is_floating
+    return tf.argmax(labels, axis=-1, output_type=tf.int32) if is_sparse and is_soft else labels
 
 
 def _copy(name: str, metric: keras.metrics.Metric) -> keras.metrics.Metric:

@@ -132,6 +132,20 @@ def check(path: str, node: Mapping[str, Any], supplied: Collection[str] = ()) ->
         raise ValueError(f"{path}: {name} needs {missing[0]!r}; give {path}.{missing[0]}=VALUE")
 
 
+def takes(path: str, node: Mapping[str, Any], argument: str) -> bool:
+    """Return whether a node's target has an argument of that name.
+
+    Args:
+        path: the node's dotted name, for messages.
+        node: with a `_target_`.
+        argument: its name.
+
+    Raises:
+        ValueError: if the target may not be built, or does not exist.
+    """
+    return argument in signature(resolve(path, node["_target_"])).arguments
+
+
 def instantiate(node: Mapping[str, Any], **supplied: Any) -> Any:
     """Build a node: its nested nodes first, then its target with all arguments.
 

@@ -2,5 +2,5 @@
 
 Reading order: `dataset.py` (the contract), `digits.py` (the shortest data set), `cifar10.py` and
 `class_folder.py` (files on disk), `splits.py` (limit and validation), `statistics.py`,
-`augment.py`.
+`augment/`.
 """

@@ -1,59 +1,12 @@
-"""Augmentations: batched, stateless, the same in eager mode, tf.function, tf.data and XLA.
-
-An augmentation is a callable `(batch, key) -> batch`. The key is its only randomness, so what is
-done to an example depends on the key and the example's place in the batch, and a resumed run
-repeats it. Each op of a chain must be given a key of its own: ops that share one draw the same
-numbers, and a flip would then be tied to a shift.
-"""
+"""Shift images by whole pixels: pad, then crop the old size at random."""
 
 import tensorflow as tf
 
+from trainer.data.augment.draws import ALGORITHM
 from trainer.data.feeds import Batch
 from trainer.suggestions import nearest
 
-# "philox" gives the values of TensorFlow's default generator, which under XLA on a CPU is some 30
-# times slower. For one key XLA draws other numbers than the other modes do: `jit` is part of a
-# run's identity.
-ALGORITHM = "philox"
-
 MODES = ("reflect", "zero")
-
-
-class RandomFlip:
-    """Mirrors each image left to right with a given probability."""
-
-    def __init__(self, probability: float = 0.5) -> None:
-        """Set how often an image is mirrored.
-
-        Args:
-            probability: Chance that an image is mirrored, in [0, 1]. With the default of 0.5 both
-                orientations are equally frequent.
-
-        Raises:
-            ValueError: If the probability is outside [0, 1].
-        """
-        if not 0 <= probability <= 1:
-            raise ValueError(f"RandomFlip: probability={probability} must lie between 0 and 1.")
-        self.probability = probability
-
-    def __call__(self, batch: Batch, key: tf.Tensor) -> Batch:
-        """Return the batch with some images mirrored.
-
-        Args:
-            batch: `image` float32 [B, H, W, C]; B may be unknown. Other keys pass through.
-            key: int64 [2].
-
-        Returns:
-            A new dict; `image` has its old shape.
-        """
-        image = batch["image"]
-        drawn = tf.random.stateless_uniform([tf.shape(image)[0]], key, alg=ALGORITHM)  # [B], [0, 1)
-        flip = (drawn < self.probability)[:, tf.newaxis]
-        columns = tf.range(image.shape[2])
-        columns = tf.where(flip, columns[::-1], columns)  # [B, W]
-        # One gather of columns takes 1.3 ms for 128 images of 32x32 on two cores; choosing between
-        # the images and image[:, :, ::-1] takes 8 ms without XLA.
-        return {**batch, "image": tf.gather(image, columns, axis=2, batch_dims=1)}
 
 
 class PaddedCrop:

@@ -124,7 +124,7 @@ WRONG = {
     "+optimizer.amsgrad=true": "keras.optimizers.SGD has no argument 'amsgrad'; known: clipnorm,",
     "optimizer.momentum=much": "optimizer.momentum=much: keras.optimizers.SGD takes a number here",
     "model.width=wide": "model.width=wide: models.mini_inception.MiniInception takes a number",
-    "schedule.warmup=5": "schedule.warmup=5: trainer.schedules.warmup_linear takes text or Dur",
+    "schedule.warmup=5": "schedule.warmup=5: trainer.schedules.linear takes text or Dur",
     "+schedule.learning_rate=1": "gets this from the rest of the configuration; leave it out",
     "+trainer.keep=3": "gets this from the rest of the configuration; leave it out",
     "+data.rot=x": "data.rot=x: trainer.data.digits.digits has no argument 'rot'; known: none",

@@ -67,7 +67,7 @@ def test_names_resolve_to_the_objects_themselves():
         ("keras.optimisers.SGD", "did you mean keras.optimizers?"),
         ("models.mini_inceptoin.MiniInception", "did you mean mini_inception?"),
         ("models.mini_inception.MiniIncepton", "did you mean MiniInception?"),
-        ("trainer.schedules.warmup_linaer", "did you mean warmup_linear?"),
+        ("trainer.schedules.linaer", "did you mean linear?"),
         ("experiments.nowhere.Thing", "experiments has no 'nowhere'"),
     ],
 )

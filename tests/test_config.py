@@ -121,7 +121,19 @@ WRONG = {
     "model._target_=models.mini_inception.MiniIncepton": "did you mean MiniInception?",
     "+callbacks.x._target_=keras.callbacks.EarlyStoping": "did you mean EarlyStopping?",
     "+optimizer.learning_rat=1": "keras.optimizers.SGD has no argument 'learning_rat'; did you",
-    "+optimizer.amsgrad=true": "keras.optimizers.SGD has no argument 'amsgrad'; known: clipnorm,",
+    "+optimizer.amsgrad=true": "keras.optimizers.SGD has no argument 'amsgrad'; known: learn",
+    "+optimizer.clipnorm=1": "optimizer.clipnorm=1: Keras clips before the gradients of the "
+    "replicas are added; set update.clip_norm=1",
+    "+optimizer.clipvalue=0.5": "are added; set update.clip_value=0.5",
+    "+optimizer.global_clipnorm=1.5": "are added; set update.clip_global_norm=1.5",
+    "+optimizer.gradient_accumulation_steps=4": "optimizer.gradient_accumulation_steps=4: Keras "
+    "advances the schedule at every batch, not at every update; set update.accumulate_steps=4",
+    "+optimizer.use_ema=true": "optimizer.use_ema=true: Keras averages at every batch, not at "
+    "every update; set update.ema_decay=0.99",
+    "+optimizer.ema_momentum=0.9": "set update.ema_decay=0.9",
+    "+optimizer.ema_overwrite_frequency=2": "which leaves the training weights alone",
+    "+optimizer.loss_scale_factor=8": "optimizer.loss_scale_factor=8: the loss is scaled where",
+    "+optimizer.inner={_target_: keras.optimizers.SGD, clipnorm: 2}": "optimizer.inner.clipnorm=2:",
     "optimizer.momentum=much": "optimizer.momentum=much: keras.optimizers.SGD takes a number here",
     "model.width=wide": "model.width=wide: models.mini_inception.MiniInception takes a number",
     "schedule.warmup=5": "schedule.warmup=5: trainer.schedules.linear takes text or Dur",

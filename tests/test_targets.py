@@ -5,6 +5,7 @@ import keras
 import pytest
 
 from trainer import schedules, targets
+from trainer.durations import RunLength
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_instantiate_honours_partial():
     node = {"_target_": "trainer.schedules.constant", "_partial_": True, "learning_rate": 0.5}
     schedule = targets.instantiate(node)
     assert isinstance(schedule, functools.partial)
-    assert schedule(length=None) == 0.5
+    assert schedule(length=RunLength(10, 32)) == 0.5
 
 
 def test_instantiate_refuses_what_check_refuses():

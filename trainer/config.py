@@ -207,7 +207,7 @@ def _check_together(config: dict[str, Any]) -> None:
 
 def _check_optimizer(optimizer: dict[str, Any]) -> None:
     """Check the learning rate, and that nothing is left to Keras that it does wrongly here."""
-    learning_rate = optimizer.get("learning_rate")
+    learning_rate: Any = optimizer.get("learning_rate")
     number = isinstance(learning_rate, int | float) and not isinstance(learning_rate, bool)
     if not number or not 0 < learning_rate < math.inf:
         raise ConfigError(

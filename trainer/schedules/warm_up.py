@@ -4,8 +4,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-
-LearningRateSchedule = keras.optimizers.schedules.LearningRateSchedule
+from keras.optimizers.schedules import LearningRateSchedule
 
 
 @keras.saving.register_keras_serializable(package="tapeloop")

@@ -84,6 +84,20 @@ def test_it_works_in_bfloat16(option):
         assert value.dtype == np.float32 and np.isfinite(value).all()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("option", OPTIONS)
+def test_two_replicas_train_as_one_device(option):
+    one = toy_trainer(optimizer=optimizer(option))
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        model, same_optimizer = toy_model(), optimizer(option)
+    two = toy_trainer(model=model, optimizer=same_optimizer, strategy=strategy)
+    for trainer in (one, two):
+        trainer.train_chunk(0, 5)
+    for value, other in zip(weights(one), weights(two), strict=True):
+        np.testing.assert_allclose(other, value, atol=1e-6)
+
+
 # ---- Muon
 
 

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ("trainer", "models", "experiments", "conf", "scripts", "tests")
 CONFIG_LIBRARIES = ("hydra", "omegaconf")
-MAY_COMPOSE = {"trainer/__main__.py", "trainer/config.py", "trainer/build.py", "trainer/run.py"}
+MAY_COMPOSE = {f"trainer/{name}.py" for name in ("__main__", "compose", "config", "build", "run")}
 MAY_IMPORT = {
     "models": {"models"},
     "trainer": {"trainer"},

@@ -86,7 +86,7 @@ def test_nothing_is_left_changed_in_the_process(runs):
     [
         ["optimizer=adamw", "optimizer.amsgrad=true"],
         ["optimizer=adamw", "+optimizer.amsgrad=true"],
-        ["optimizer=adamw", "optimizer.amsgrad=true", "optimizer.clipnorm=1.0"],
+        ["optimizer=adamw", "optimizer.amsgrad=true", "loss.name=x"],
         ["optimizer=adamw", "optimizer.amsgrad=true", "callbacks.example_images=null"],
     ],
 )
@@ -96,9 +96,9 @@ def test_arguments_that_no_yaml_file_lists_need_no_plus(runs, words):
 
 
 def test_a_sweep_runs_every_combination(runs):
-    assert entry(["-m", "seed=0,1", "optimizer.clipnorm=1.0,2.0"]) == 0
-    found = [(run.config.seed, run.config.optimizer.clipnorm) for run in runs]
-    assert sorted(found) == [(0, 1.0), (0, 2.0), (1, 1.0), (1, 2.0)]
+    assert entry(["-m", "optimizer=adamw", "seed=0,1", "optimizer.amsgrad=true,false"]) == 0
+    found = [(run.config.seed, run.config.optimizer.amsgrad) for run in runs]
+    assert sorted(found) == [(0, False), (0, True), (1, False), (1, True)]
     assert len({run.run_dir for run in runs}) == 4
 
 
@@ -167,8 +167,8 @@ def test_a_folder_made_for_a_run_that_cannot_start_is_removed(runs, tmp_path):
 
 KEY_VALUE = "not KEY=VALUE, such as seed=1"
 WRONG = {
-    "optimizer=sgdd": "optimizer=sgdd: no such option; did you mean sgd? Known: adam, adamw, sgd",
-    "optimizer=zebra": "optimizer=zebra: no such option; known: adam, adamw, sgd",
+    "optimizer=sgdd": "optimizer=sgdd: no such option; did you mean sgd?",
+    "optimizer=zebra": "optimizer=zebra: no such option; known: adadelta, adafactor, ",
     "experiment=cifar_inceptoin": "did you mean cifar_inception?",
     "optimiser=adam": "optimiser=adam: no such setting; did you mean optimizer?",
     "experimnt=digits": "experimnt=digits: no such setting; did you mean experiment?",
@@ -341,5 +341,5 @@ def test_packages_of_the_same_name_in_the_working_folder_are_noticed(tmp_path):
 def test_the_console_script_completes_groups_and_options(tmp_path):
     code = "import sys; from trainer.__main__ import entry; sys.exit(entry())"
     command = ["-c", code, "-sc", "query=bash"]
-    result = python(*command, cwd=tmp_path, COMP_LINE="trainer optimizer=")
-    assert result.stdout.split() == ["optimizer=adam", "optimizer=adamw", "optimizer=sgd"]
+    result = python(*command, cwd=tmp_path, COMP_LINE="trainer optimizer=ada")
+    assert {"optimizer=adam", "optimizer=adamw"} <= set(result.stdout.split())

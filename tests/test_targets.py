@@ -5,6 +5,7 @@ import keras
 import pytest
 
 from trainer import schedules, targets
+from trainer.durations import RunLength
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_names_resolve_to_the_objects_themselves():
         ("keras.optimisers.SGD", "did you mean keras.optimizers?"),
         ("models.mini_inceptoin.MiniInception", "did you mean mini_inception?"),
         ("models.mini_inception.MiniIncepton", "did you mean MiniInception?"),
-        ("trainer.schedules.warmup_linaer", "did you mean warmup_linear?"),
+        ("trainer.schedules.linaer", "did you mean linear?"),
         ("experiments.nowhere.Thing", "experiments has no 'nowhere'"),
     ],
 )
@@ -141,7 +142,7 @@ def test_instantiate_honours_partial():
     node = {"_target_": "trainer.schedules.constant", "_partial_": True, "learning_rate": 0.5}
     schedule = targets.instantiate(node)
     assert isinstance(schedule, functools.partial)
-    assert schedule(length=None) == 0.5
+    assert schedule(length=RunLength(10, 32)) == 0.5
 
 
 def test_instantiate_refuses_what_check_refuses():

@@ -11,12 +11,11 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from trainer import help as help_page
-from trainer.explain import explain
 from trainer.quiet import MissingTensorFlowError
-from trainer.suggestions import ALIASES, closest, dotted_keys, nearest
+from trainer.suggestions import nearest
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -96,10 +95,12 @@ def _train(words: list[str]) -> int:
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         if wants_traceback:
             raise
-        retry = _with_new_argument(words, error)
+        from trainer.compose import in_one_line, with_new_argument
+
+        retry = with_new_argument(words, error)
         if retry != words:
             return _train(retry)
-        line = explain(error, words, help_page.group_options(CONF), _settings_beside(error))
+        line = in_one_line(error, words)
         is_usage = isinstance(error, HydraException) or not isinstance(error, OSError)
         return _report(line, BAD_USAGE if is_usage else FAILED)
     return 0
@@ -148,37 +149,6 @@ def _as_command_line(words: list[str]) -> Iterator[None]:
         os.environ.pop(FULL_ERROR)
         if full_error is not None:
             os.environ[FULL_ERROR] = full_error
-
-
-def _with_new_argument(words: list[str], error: Exception) -> list[str]:
-    """Return the words with `++` before an argument that a target may take unlisted.
-
-    Hydra refuses every key that the YAML file does not list, such as optimizer.amsgrad. Unless it
-    looks like a listed one it is let through: `config.check` knows what the target takes.
-    """
-    node, key = _where_missing(error)
-    name = key.rpartition(".")[2]
-    if "_target_" not in node or name in ALIASES or closest(name, node, cutoff=0.85):
-        return words
-    return [f"++{word}" if word.partition("=")[0] == key else word for word in words]
-
-
-def _settings_beside(error: Exception) -> list[str]:
-    """Return the dotted settings in the node where Hydra did not find a key."""
-    node, key = _where_missing(error)
-    group = key.rpartition(".")[0]
-    return dotted_keys(node, f"{group}.") if group else dotted_keys({**node, "hydra": None})
-
-
-def _where_missing(error: Exception) -> tuple[dict[str, Any], str]:
-    """Return the node without interpolations, and the full name of the key that it lacks."""
-    from omegaconf import OmegaConf
-
-    cause = error.__cause__
-    node, key = getattr(cause, "parent_node", None), getattr(cause, "full_key", None)
-    if node is None or not key:
-        return {}, ""
-    return cast(dict[str, Any], OmegaConf.to_container(node, resolve=False)), key
 
 
 def _report(line: str, exit_code: int) -> int:

@@ -101,21 +101,30 @@ OBJECTS = ("data", "model", "loss", "optimizer", "schedule", "strategy", "traine
 COLLECTIONS = ("augment", "metrics", "callbacks")
 # In these groups every target that takes `num_classes` gets the data's, so null or nothing will do.
 CLASSIFYING = ("augment", "model", "loss", "metrics")
+# What Keras' optimizers would do by themselves, wrongly outside of `fit`: why, and what to set.
+_BEFORE_THE_SUM = "Keras clips before the gradients of the replicas are added; set "
+_EVERY_BATCH = "Keras averages at every batch, not at every update; set update.ema_decay="
+NOT_BY_THE_OPTIMIZER = {
+    "clipnorm": f"{_BEFORE_THE_SUM}update.clip_norm=",
+    "clipvalue": f"{_BEFORE_THE_SUM}update.clip_value=",
+    "global_clipnorm": f"{_BEFORE_THE_SUM}update.clip_global_norm=",
+    "gradient_accumulation_steps": (
+        "Keras advances the schedule at every batch, not at every update; "
+        "set update.accumulate_steps="
+    ),
+    "use_ema": f"{_EVERY_BATCH}0.99",
+    "ema_momentum": _EVERY_BATCH,
+    "ema_overwrite_frequency": f"{_EVERY_BATCH}0.99, which leaves the training weights alone",
+    "loss_scale_factor": "the loss is scaled where precision needs it; leave it out",
+}
 # What build.py passes to these targets, so that no YAML file need give it.
 SUPPLIED = {
+    "optimizer": set(NOT_BY_THE_OPTIMIZER),
     "schedule": {"learning_rate", "length"},
     "trainer": {
         *("model", "loss", "optimizer", "data", "metrics", "callbacks", "strategy", "run_dir"),
-        *(
-            "update",
-            "jit",
-            "log_every",
-            "eval_every",
-            "checkpoint_every",
-            "keep",
-            "monitor",
-            "monitor_mode",
-        ),
+        *("update", "jit", "log_every", "eval_every", "checkpoint_every", "keep"),
+        *("monitor", "monitor_mode", "profile"),
     },
 }
 
@@ -140,6 +149,7 @@ def check(cfg: DictConfig) -> DictConfig:
     config["data"] |= _typed(DataSettings, config["data"], "data.")
     config["update"] = _update(config.get("update"))
     _check_together(config)
+    _check_optimizer(config["optimizer"])
     _check_targets(config)
     return OmegaConf.create(config)
 
@@ -218,13 +228,6 @@ def _check_together(config: dict[str, Any]) -> None:
     if split not in ("val", "train") or not name or (split == "val" and name not in metrics):
         near = nearest(monitor, [f"val/{metric}" for metric in metrics] + ["train/loss"])
         raise ConfigError(f"monitor={monitor}: no such metric; {near}")
-    learning_rate = config["optimizer"].get("learning_rate")
-    number = isinstance(learning_rate, int | float) and not isinstance(learning_rate, bool)
-    if not number or not 0 < learning_rate < math.inf:
-        raise ConfigError(
-            f"optimizer.learning_rate={in_yaml(learning_rate)}: must be a number above 0, "
-            "the peak of the schedule"
-        )
     for path, node in targets.nodes({group: config[group] for group in CLASSIFYING}):
         num_classes = node.get("num_classes")
         if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 2):
@@ -238,6 +241,22 @@ def _check_together(config: dict[str, Any]) -> None:
             f"data.batch_size={batch_size}: must be divisible by strategy.num_devices="
             f"{num_devices}; choose {batch_size + -batch_size % num_devices}"
         )
+
+
+def _check_optimizer(optimizer: dict[str, Any]) -> None:
+    """Check the learning rate, and that nothing is left to Keras that it does wrongly here."""
+    learning_rate: Any = optimizer.get("learning_rate")
+    number = isinstance(learning_rate, int | float) and not isinstance(learning_rate, bool)
+    if not number or not 0 < learning_rate < math.inf:
+        raise ConfigError(
+            f"optimizer.learning_rate={in_yaml(learning_rate)}: must be a number above 0, "
+            "the peak of the schedule"
+        )
+    for path, node in targets.nodes(optimizer, "optimizer"):
+        for key in node.keys() & NOT_BY_THE_OPTIMIZER.keys():
+            why = NOT_BY_THE_OPTIMIZER[key]
+            value = in_yaml(node[key])
+            raise ConfigError(f"{path}.{key}={value}: {why}{value if why.endswith('=') else ''}")
 
 
 def _check_targets(config: dict[str, Any]) -> None:

@@ -16,13 +16,14 @@ TapeLoop trains TensorFlow 2 / Keras 3 models with custom training loops.
 
 USAGE
   python -m trainer [GROUP=OPTION ...] [KEY=VALUE ...]     train
-  python -m trainer COMMAND RUN_DIR ...                    work with a run that has been trained
+  python -m trainer COMMAND ...                            the commands below
 
 EXAMPLES
   python -m trainer                                        handwritten digits, in about a minute
   python -m trainer experiment=cifar_inception             CIFAR-10, downloaded at the first use
   python -m trainer experiment=cifar_inception optimizer=adamw duration=20ep data.root=DIR
   python -m trainer -m experiment=digits optimizer.learning_rate=0.1,0.01 seed=0,1,2     a sweep
+  python -m trainer lr_find experiment=cifar_inception     which learning rate to train with
   tensorboard --logdir outputs
 
 HOW TO CHANGE A RUN

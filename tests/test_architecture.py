@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PROJECT = ("trainer", "models", "experiments", "conf", "scripts", "tests")
+PROJECT = ("trainer", "models", "experiments", "benchmarks", "conf", "scripts", "tests")
 CONFIG_LIBRARIES = ("hydra", "omegaconf")
 MAY_COMPOSE = {f"trainer/{name}.py" for name in ("__main__", "compose", "config", "build", "run")}
 MAY_IMPORT = {
     "models": {"models"},
     "trainer": {"trainer"},
     "experiments": {"experiments", "trainer", "models"},
-    "scripts": {"trainer"},
+    "benchmarks": {"benchmarks", "trainer", "models"},
+    "scripts": {"trainer", "benchmarks"},
 }
 
 

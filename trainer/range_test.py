@@ -4,6 +4,7 @@ The rate grows from step to step, and the loss shows where learning begins and w
 """
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 
@@ -82,7 +83,7 @@ class RangeTest:
 
 def default_num_steps(length: RunLength) -> int:
     """Return an epoch's steps, but from 100 (fewer show nothing) to 200 (more say no more)."""
-    return min(max(length.steps_per_epoch, 100), 200)
+    return round(min(max(length.steps_per_epoch, 100), 200))
 
 
 def range_test(trainer: Trainer, minimum: float, maximum: float, num_steps: int) -> RangeTest:
@@ -99,10 +100,12 @@ def range_test(trainer: Trainer, minimum: float, maximum: float, num_steps: int)
     Raises:
         ValueError: if the training rule returns no `loss` or no `learning_rate`.
     """
+    num_updates = math.ceil(num_steps / trainer.update.accumulate_steps)
+    rising = keras.optimizers.schedules.ExponentialDecay(
+        minimum, max(1, num_updates - 1), maximum / minimum
+    )
     with trainer.strategy.scope():
-        trainer.optimizer.learning_rate = keras.optimizers.schedules.ExponentialDecay(
-            minimum, num_steps - 1, maximum / minimum
-        )
+        set_schedule(trainer.optimizer, lambda peak: rising)
     half_width = max(1, num_steps // 20)
     learning_rates, losses = np.zeros(0), np.zeros(0)
     pace, last_report = Pace(), time.monotonic()

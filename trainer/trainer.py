@@ -89,6 +89,7 @@ class Trainer:
         self.log_every, self.eval_every = log_every, eval_every
         self.checkpoint_every = checkpoint_every
         self.profile = profile
+        self.update = update or Update()
         self.stopwatch = Stopwatch()
         self.checkpoints: CheckpointFolder | None = None
         if self.run_dir:
@@ -102,7 +103,7 @@ class Trainer:
         with self.strategy.scope():
             self.train_metrics = MetricSet(metrics or {}, "train")
             self.test_metrics = MetricSet(metrics or {}, "test")
-            self._build(update or Update())
+            self._build()
         self.monitor = monitor or ("val/loss" if "val" in data.feeds else "train/loss")
         self.monitor_mode = monitor_mode
         if monitor_mode == "auto":
@@ -264,14 +265,14 @@ class Trainer:
             for layer in layers:
                 layer.stateless_key = None
 
-    def _build(self, update: Update) -> None:
+    def _build(self) -> None:
         # All variables must exist before tracing and restoring. A real batch makes them, eagerly,
         # so that an error in the model is shown with the model's own line.
         for feed in self.data.feeds.values():
             distribution.check_batch_size(feed.batch_size, self.strategy)
         batch = {key: tensor[:2] for key, tensor in self.data.example_batch().items()}
         logits = self.model(model_inputs(batch), training=False)
-        self.updater = Updater(update, self.optimizer, self.model)
+        self.updater = Updater(self.update, self.optimizer, self.model)
         distribution.check_variables(self.model.variables, self.strategy, "model")
         distribution.check_variables(self.optimizer.variables, self.strategy, "optimizer")
         # Keras' callbacks look for one optimizer on the model, where `compile` would have put it.

@@ -16,6 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer import targets
+from trainer.data.dataset import FEEDS
 from trainer.durations import Duration
 from trainer.quiet import import_tensorflow
 from trainer.suggestions import dotted_keys, nearest, nearest_setting
@@ -75,6 +76,7 @@ class DataSettings:
         "auto",
     )
     split_seed: int = _setting("a whole number, at least 0", lambda seed: seed >= 0, 0)
+    feed: str = _setting(f"one of {', '.join(FEEDS)}", lambda feed: feed in FEEDS, "auto")
 
 
 OBJECTS = ("data", "model", "loss", "optimizer", "schedule", "strategy", "trainer")

@@ -49,11 +49,18 @@ class Chunk:
         Args:
             first_step: steps done before; the position in the data.
             num_steps: from 1 to `CAPACITY`.
+
+        Raises:
+            UnreadableExamplesError: naming examples on disk that cannot be read.
         """
         plan = self._feed.plan(first_step, num_steps, CAPACITY)
-        buffers = self._compiled(
-            plan, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int32)
-        )
+        try:
+            buffers = self._compiled(
+                plan, tf.constant(first_step, tf.int64), tf.constant(num_steps, tf.int32)
+            )
+        except tf.errors.OpError:
+            self._feed.check(first_step, num_steps)
+            raise
         return {name: buffer.numpy()[:num_steps] for name, buffer in buffers.items()}
 
     @property

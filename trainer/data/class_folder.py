@@ -22,7 +22,7 @@ import numpy as np
 
 from trainer.data.dataset import Arrays, DataSet
 from trainer.data.decoding import SUFFIXES, ImageHeader, read_header
-from trainer.data.image_files import ImageFiles
+from trainer.data.image_files import ImageFiles, file_stats
 from trainer.data.known_facts import known
 
 logger = logging.getLogger("trainer")
@@ -158,14 +158,16 @@ def _load(
     image_size: tuple[int, int] | None,
     channels: int | None,
 ) -> dict[str, Arrays]:
-    splits: dict[str, Arrays] = {}
-    images = {}
+    labels, images = {}, {}
     for split, class_files in files.items():
-        # Size and channels come below: they depend on the files of all splits.
-        paths = list(chain.from_iterable(class_files))
-        images[split] = ImageFiles.of(root, paths, image_size or (0, 0), channels or 0)
         counts = [len(paths_of_class) for paths_of_class in class_files]
-        splits[split] = {"label": np.repeat(np.arange(len(counts), dtype=np.int32), counts)}
+        labels[split] = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        paths = list(chain.from_iterable(class_files))
+        stats = file_stats(root, paths)
+        # Size and channels come below: where not given they depend on the files of all splits.
+        images[split] = ImageFiles(
+            root, np.asarray(paths, object), stats, image_size or (0, 0), channels or 0
+        )
     identities = b"".join(images[split].identity().tobytes() for split in sorted(images))
     facts = known(
         f"headers_{hashlib.sha256(identities).hexdigest()}",
@@ -178,11 +180,13 @@ def _load(
             root, f"{facts['num_resized']:,}", f"{num_images:,}", facts["image_size"],
         )  # fmt: skip
     height, width = facts["image_size"]
+    known_facts = {
+        "image_size": (height, width),
+        "channels": facts["channels"],
+        "resize": facts["num_resized"] > 0,
+    }
     return {
-        split: {
-            "image": replace(of_split, image_size=(height, width), channels=facts["channels"]),
-            **splits[split],
-        }
+        split: {"image": replace(of_split, **known_facts), "label": labels[split]}
         for split, of_split in images.items()
     }
 

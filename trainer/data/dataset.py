@@ -80,7 +80,7 @@ class ArrayOnDisk(ABC):
 
     @abstractmethod
     def reader(self) -> "Callable[[tf.Tensor], tf.Tensor]":
-        """Return a function to be traced: row, int32 scalar -> that example, as `__array__`'s."""
+        """Return a function to be traced: rows, int32 [B] -> these examples, as of `__array__`."""
 
     @abstractmethod
     def identity(self) -> np.ndarray:

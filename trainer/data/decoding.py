@@ -50,7 +50,9 @@ def read_header(path: str | Path) -> ImageHeader | None:
         return None
 
 
-def decode(contents: tf.Tensor, image_size: tuple[int, int], channels: int) -> tf.Tensor:
+def decode(
+    contents: tf.Tensor, image_size: tuple[int, int], channels: int, resize: bool = True
+) -> tf.Tensor:
     """Decode an image; traced.
 
     Grey becomes colour by repeating it, colour becomes grey by luma (ITU-R 601-2). What is
@@ -61,18 +63,12 @@ def decode(contents: tf.Tensor, image_size: tuple[int, int], channels: int) -> t
         contents: string scalar, the bytes of the file.
         image_size: (height, width) of the result.
         channels: 1 or 3.
+        resize: False where all images are known to have this size. To find it out for each takes
+            16 of 66 us for JPEG files of 32x32.
 
     Returns:
         uint8 [height, width, channels]. An image that cannot be read is an error of the op.
     """
-    padded = tf.strings.join([tf.strings.substr(contents, 0, HEAD_SIZE), HEAD_SIZE * b"\0"])
-
-    def starts(pattern: dict[int, list[bytes]]) -> tf.Tensor:
-        found = tf.constant(True)
-        for place, choices in pattern.items():
-            part = tf.strings.substr(padded, place, len(choices[0]))
-            found &= tf.reduce_any(tf.equal(part, choices))
-        return found
 
     def jpeg() -> tf.Tensor:
         # The default of dct_method is faster by a few percent, and inaccurate.
@@ -82,7 +78,7 @@ def decode(contents: tf.Tensor, image_size: tuple[int, int], channels: int) -> t
     def png_or_other() -> tf.Tensor:
         # 8 bits, grey or colour: no palette, no alpha. The chunk "tRNS" makes one colour
         # transparent; where these letters turn up in the pixels, Pillow decodes: no harm done.
-        is_png = starts({0: [b"\x89PNG\r\n\x1a\n"], 24: [b"\x08\x00", b"\x08\x02"]})
+        is_png = _starts(contents, {0: [b"\x89PNG\r\n\x1a\n"], 24: [b"\x08\x00", b"\x08\x02"]})
         is_plain = is_png & ~tf.strings.regex_full_match(contents, r"\C*tRNS\C*")
         return tf.cond(is_plain, png, webp_or_other)
 
@@ -91,7 +87,7 @@ def decode(contents: tf.Tensor, image_size: tuple[int, int], channels: int) -> t
 
     def webp_or_other() -> tf.Tensor:
         # "VP8 " is the plain kind: colour without transparency, one frame.
-        is_plain = starts({0: [b"RIFF"], 8: [b"WEBPVP8 "]})
+        is_plain = _starts(contents, {0: [b"RIFF"], 8: [b"WEBPVP8 "]})
         return tf.cond(is_plain, webp, other)
 
     def webp() -> tf.Tensor:
@@ -104,10 +100,12 @@ def decode(contents: tf.Tensor, image_size: tuple[int, int], channels: int) -> t
 
         return tf.numpy_function(pixels, [contents], tf.uint8, stateful=False)
 
-    pixels = tf.cond(starts({0: [b"\xff\xd8\xff"]}), jpeg, png_or_other)
+    is_jpeg = tf.equal(tf.strings.substr(contents, 0, 3), b"\xff\xd8\xff")
+    pixels = tf.cond(is_jpeg, jpeg, png_or_other)
     pixels.set_shape([None, None, channels])
-    fits = tf.reduce_all(tf.equal(tf.shape(pixels)[:2], image_size))
-    pixels = tf.cond(fits, lambda: pixels, lambda: _resize(pixels, image_size))
+    if resize:
+        fits = tf.reduce_all(tf.equal(tf.shape(pixels)[:2], image_size))
+        pixels = tf.cond(fits, lambda: pixels, lambda: _resize(pixels, image_size))
     return tf.ensure_shape(pixels, [*image_size, channels])
 
 
@@ -123,6 +121,17 @@ def decode_with_pillow(contents: bytes, image_size: tuple[int, int], channels: i
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BILINEAR)
         return np.array(image).reshape(height, width, channels)
+
+
+def _starts(contents: tf.Tensor, pattern: dict[int, list[bytes]]) -> tf.Tensor:
+    """Whether a file has one of the given parts at each given place near its start."""
+    head = tf.strings.substr(contents, 0, HEAD_SIZE)
+    padded = tf.strings.join([head, HEAD_SIZE * b"\0"])  # a file may be shorter than that
+    found = tf.constant(True)
+    for place, choices in pattern.items():
+        part = tf.strings.substr(padded, place, len(choices[0]))
+        found &= tf.reduce_any(tf.equal(part, choices))
+    return found
 
 
 def _in_channels(rgb: tf.Tensor, channels: int) -> tf.Tensor:

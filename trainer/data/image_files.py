@@ -13,11 +13,11 @@ import tensorflow as tf
 from trainer.data.dataset import ArrayOnDisk, UnreadableExamplesError
 from trainer.data.decoding import VERSION, decode, decode_with_pillow
 
-READ_AT_ONCE = 256  # images handed from TensorFlow to NumPy together
+READ_AT_ONCE = 64  # images decoded together in one call of a tf.data function
 
 
 def num_threads() -> int:
-    """Return how many images are decoded at a time.
+    """Return how many threads read and decode images.
 
     Twice the number of cores: a thread that waits for the disk leaves its core to another. A fixed
     number, because tf.data's autotuning takes seconds to get there.
@@ -35,6 +35,7 @@ class ImageFiles(ArrayOnDisk):
         stats: int64 [N, 2], the size in bytes and the time of last change in nanoseconds.
         image_size: (height, width) that images are resized to where they differ.
         channels: 1 or 3; see `decoding.decode`.
+        resize: False where all images are known to have this size already.
     """
 
     root: Path
@@ -42,13 +43,7 @@ class ImageFiles(ArrayOnDisk):
     stats: np.ndarray
     image_size: tuple[int, int]
     channels: int
-
-    @classmethod
-    def of(
-        cls, root: Path, paths: Sequence[str], image_size: tuple[int, int], channels: int
-    ) -> Self:
-        """Return the files at these paths, which are relative to `root`."""
-        return cls(root, np.asarray(paths, object), file_stats(root, paths), image_size, channels)
+    resize: bool = True
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -66,11 +61,14 @@ class ImageFiles(ArrayOnDisk):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         images, was_read = np.empty(self.shape, np.uint8), np.zeros(len(self), bool)
         read = self.reader()
-        rows = tf.data.Dataset.range(len(self), output_type=tf.int32)
-        examples = rows.map(lambda row: (row, read(row)), num_threads(), deterministic=False)
-        for rows, pixels in examples.ignore_errors().batch(READ_AT_ONCE).as_numpy_iterator():
-            images[rows] = pixels
-            was_read[rows] = True
+        # One broken image fails all that are read together: these are then read one by one.
+        for at_once in (READ_AT_ONCE, 1):
+            left = np.flatnonzero(~was_read).astype(np.int32)
+            groups = tf.data.Dataset.from_tensor_slices(left).batch(at_once)
+            groups = groups.map(lambda rows: (rows, read(rows)), num_threads(), deterministic=False)
+            for rows, pixels in groups.ignore_errors().as_numpy_iterator():
+                images[rows] = pixels
+                was_read[rows] = True
         if not was_read.all():
             raise UnreadableExamplesError(
                 [self._failure(path) for path in self.paths[~was_read]], len(self)
@@ -78,13 +76,20 @@ class ImageFiles(ArrayOnDisk):
         return images if dtype is None else images.astype(dtype)
 
     def reader(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Return the function row -> uint8 [H, W, C], to be traced."""
+        """Return the function rows, int32 [B] -> uint8 [B, H, W, C], to be traced."""
         # An eager tensor: made while tracing, it would be copied into the graph.
         paths = tf.constant([str(self.root / path) for path in self.paths])
 
-        def read(row: tf.Tensor) -> tf.Tensor:
-            contents = tf.io.read_file(tf.gather(paths, row))
-            return decode(contents, self.image_size, self.channels)
+        def read_one(path: tf.Tensor) -> tf.Tensor:
+            return decode(tf.io.read_file(path), self.image_size, self.channels, self.resize)
+
+        def read(rows: tf.Tensor) -> tf.Tensor:
+            spec = tf.TensorSpec(self.shape[1:], tf.uint8)
+            # One thread reads the images of a batch, another the next batch's: for small files that
+            # is a third faster than to hand over image by image.
+            return tf.map_fn(
+                read_one, tf.gather(paths, rows), parallel_iterations=1, fn_output_signature=spec
+            )
 
         return read
 
@@ -100,7 +105,7 @@ class ImageFiles(ArrayOnDisk):
             decode_with_pillow((self.root / path).read_bytes(), self.image_size, self.channels)
         except Exception as error:  # see decoding.read_header
             return f"{self.root / path} ({type(error).__name__})"
-        return f"{self.root / path} (TensorFlow cannot decode it)"
+        return f"{self.root / path} (changed since it was listed, or TensorFlow cannot decode it)"
 
 
 def file_stats(root: Path, paths: Sequence[str]) -> np.ndarray:

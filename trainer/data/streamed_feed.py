@@ -12,15 +12,15 @@ from trainer.data.image_files import num_threads
 from trainer.data.order import SequentialOrder, ShuffledOrder
 
 NUM_PREFETCHED = 8
-"""Batches kept ready. They last while the loop evaluates or writes; more only take memory."""
+"""Batches kept ready, so that a slow file does not stop the loop; more would only take memory."""
 
 
 class StreamedFeed(Feed):
     """Arrays of which some stay on disk; the same batches, to the bit, as a `ResidentFeed`.
 
-        step → its example indices → each example read and decoded, several at a time → batch
+        step → its example indices → these examples read and decoded, one thread a batch
 
-    The results are put in order again, so they do not depend on the number of threads. The
+    The batches are put in order again, so they do not depend on the number of threads. The
     position is the step: a pipeline that begins at any step costs the same, and one pipeline
     serves the whole run, running ahead of the loop across the borders of its chunks.
 
@@ -28,7 +28,7 @@ class StreamedFeed(Feed):
         arrays: key to array [N, ...], in memory or on disk. `weight` float32 [N] may be among them
             (default: ones).
         order: which examples make up which batch.
-        num_parallel: how many examples are read at a time, at least 1.
+        num_parallel: how many batches are read at a time, at least 1; default: `num_threads()`.
     """
 
     def __init__(
@@ -88,10 +88,7 @@ class StreamedFeed(Feed):
         batches = (
             tf.data.Dataset.range(first_step, last_step)
             .map(self._indices)
-            .unbatch()
-            .map(self._read, self._num_parallel, deterministic=True)
-            .batch(self.batch_size, drop_remainder=True)
-            .map(self._add_arrays_in_memory)
+            .map(self._batch_of, self._num_parallel, deterministic=True)
             .prefetch(NUM_PREFETCHED)
         )
         options = tf.data.Options()
@@ -106,11 +103,7 @@ class StreamedFeed(Feed):
         indices = tf.numpy_function(of_step, [step], tf.int32, stateful=False)
         return tf.ensure_shape(indices, [self.batch_size])
 
-    def _read(self, index: tf.Tensor) -> Batch:
-        row = tf.maximum(index, 0)  # padding: any example, with weight 0
-        return {"index": index} | {key: read(row) for key, read in self._readers.items()}
-
-    def _add_arrays_in_memory(self, batch: Batch) -> Batch:
-        batch = dict(batch)
-        indices = batch.pop("index")
-        return batch | gather(self._tensors, indices)
+    def _batch_of(self, indices: tf.Tensor) -> Batch:
+        rows = tf.maximum(indices, 0)  # padding: any example, with weight 0
+        on_disk = {key: read(rows) for key, read in self._readers.items()}
+        return gather(self._tensors, indices) | on_disk

@@ -124,6 +124,7 @@ WRONG = {
     "data.validation=none": f"data.validation=none: {SHARE}",
     "data.validation=null": f"data.validation=null: {SHARE}",
     "data.split_seed=-1": f"data.split_seed=-1: {WHOLE} 0",
+    "data.feed=disk": "data.feed=disk: must be one of auto, resident, streamed",
     "optimizer.learning_rate=0": "optimizer.learning_rate=0: must be a number above 0",
     "optimizer.learning_rate=fast": "optimizer.learning_rate=fast: must be a number above 0",
     "optimizer.learning_rate=null": "optimizer.learning_rate=null: must be a number above 0",

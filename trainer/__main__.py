@@ -115,6 +115,7 @@ def _job(cfg: "DictConfig", wants_traceback: bool) -> float | None:
     from hydra.types import RunMode
 
     from trainer.config import ConfigError, check
+    from trainer.data.dataset import UnreadableExamplesError
 
     job = HydraConfig.get()
     run_dir, is_sweep = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
@@ -125,7 +126,10 @@ def _job(cfg: "DictConfig", wants_traceback: bool) -> float | None:
         return run(config, run_dir)
     except Exception as error:
         is_usage = isinstance(error, ConfigError)
-        if wants_traceback or not (is_usage or isinstance(error, MissingTensorFlowError)):
+        is_one_line = isinstance(
+            error, ConfigError | MissingTensorFlowError | UnreadableExamplesError
+        )
+        if wants_traceback or not is_one_line:
             traceback.print_exc()
         else:
             print(f"[{job.job.override_dirname}] {error}" if is_sweep else error, file=sys.stderr)

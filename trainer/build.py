@@ -15,6 +15,7 @@ from trainer.callbacks.config_text import ConfigText
 from trainer.config import CLASSIFYING, ConfigError, DataSettings, gets_num_classes
 from trainer.data.data import Data
 from trainer.data.dataset import Arrays, DataSet, check_arrays
+from trainer.data.placement import check_readable, choose_feed, read_into_memory
 from trainer.data.splits import hold_out, limit
 from trainer.data.statistics import channel_statistics
 from trainer.optimizers import set_schedule
@@ -31,7 +32,7 @@ class Built:
         trainer: ready to `fit` or `evaluate`.
         duration: what to give to `fit`.
         precision: the dtype policy that `precision` resolved to.
-        splits: the arrays of each split.
+        splits: the arrays of each split, in memory or on disk.
         notes: lines that the summary of the run must not leave unsaid.
     """
 
@@ -74,6 +75,9 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
     augment = _instantiate_each(config, "augment")
 
     splits, notes = _splits(config, data_set)
+    feed, splits = _placed(config["data"]["feed"], splits)
+    if feed == "streamed":
+        notes.append("examples are read from disk while training (data.feed=streamed)")
     mean, std = _standardisation(splits["train"])
     with _blaming("data"):
         data = Data(
@@ -86,6 +90,7 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
             mean=mean,
             std=std,
             seed=config["seed"],
+            feed=feed,
         )
     settings = (
         *("log_every", "eval_every", "checkpoint_every", "keep", "monitor", "monitor_mode"),
@@ -147,6 +152,16 @@ def _splits(config: Mapping[str, Any], data_set: DataSet) -> tuple[dict[str, Arr
     train = {key: array[:num_examples] for key, array in splits["train"].items()}
     note = f"train and val are the same {len(train['label']):,} examples (overfit_batches)"
     return {"train": train, "val": train}, [note]
+
+
+def _placed(feed: str, splits: dict[str, Arrays]) -> tuple[str, dict[str, Arrays]]:
+    """Return how the splits are fed; what is on disk has then been read, or read through."""
+    with _blaming("data"):
+        feed = choose_feed(feed, splits)
+        if feed == "resident":
+            return feed, read_into_memory(splits)
+        check_readable(splits)
+        return feed, splits
 
 
 def _standardisation(train: Arrays) -> tuple[np.ndarray | None, np.ndarray | None]:

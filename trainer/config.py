@@ -16,6 +16,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer import targets
+from trainer.data.dataset import FEEDS
 from trainer.durations import Duration
 from trainer.quiet import import_tensorflow
 from trainer.suggestions import dotted_keys, nearest, nearest_setting
@@ -80,6 +81,7 @@ class DataSettings:
         "auto",
     )
     split_seed: int = _setting("a whole number, at least 0", lambda seed: seed >= 0, 0)
+    feed: str = _setting(f"one of {', '.join(FEEDS)}", lambda feed: feed in FEEDS, "auto")
 
 
 _POSITIVE = "a number above 0, or null"

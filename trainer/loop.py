@@ -74,6 +74,9 @@ class Chunk:
         Args:
             first_step: steps done before; the position in the data.
             num_steps: from 1 to `CAPACITY`.
+
+        Raises:
+            UnreadableExamplesError: naming examples on disk that cannot be read.
         """
         started = time.perf_counter()
         plan = self._feed.plan(first_step, num_steps, CAPACITY)
@@ -81,7 +84,11 @@ class Chunk:
         step = tf.constant(first_step, tf.int64)
         if self._compiled is None:
             self._compile(plan, step)
-        buffers = self._compiled(plan, step, tf.constant(num_steps, tf.int32))
+        try:
+            buffers = self._compiled(plan, step, tf.constant(num_steps, tf.int32))
+        except tf.errors.OpError:
+            self._feed.check(first_step, num_steps)
+            raise
         scalars = {name: buffer.numpy()[:num_steps] for name, buffer in buffers.items()}
         if _WAITED in scalars:
             self.data_seconds += float(scalars.pop(_WAITED).sum())

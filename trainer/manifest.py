@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.data.dataset import Arrays
+from trainer.data.dataset import ArrayOnDisk, Arrays
 from trainer.fingerprint import fingerprint
 
 _TENSORFLOW = ("tensorflow", "tensorflow-cpu")
@@ -50,7 +50,11 @@ def write_manifest(path: Path, facts: Mapping[str, Any]) -> None:
 
 
 def _describe(arrays: Arrays) -> dict[str, Any]:
-    return {"num_examples": len(arrays["label"]), "fingerprint": fingerprint(arrays)}
+    in_memory = {
+        key: array.identity() if isinstance(array, ArrayOnDisk) else array
+        for key, array in arrays.items()
+    }
+    return {"num_examples": len(arrays["label"]), "fingerprint": fingerprint(in_memory)}
 
 
 def _versions() -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from trainer.durations import RunLength
 from trainer.loop import Pace
+from trainer.optimizers import set_schedule
 from trainer.trainer import Trainer
 
 logger = logging.getLogger(__name__)

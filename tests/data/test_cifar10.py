@@ -12,6 +12,7 @@ from PIL import Image
 
 from trainer.data.cifar10 import CLASS_NAMES, DOWNLOAD_TIMEOUT_SECS, cifar10
 from trainer.data.dataset import check_arrays
+from trainer.data.placement import read_into_memory
 
 UNPACK = Path(__file__).resolve().parents[3] / "shared" / "data" / "unpack.py"
 
@@ -35,7 +36,7 @@ def write_batches(folder, num_per_batch=4):
 
 def load(root):
     data_set = cifar10(str(root))
-    splits = data_set.load()
+    splits = read_into_memory(data_set.load())
     check_arrays(data_set, splits)
     return data_set, splits
 

@@ -16,7 +16,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf" / "data"
 FILES = sorted(CONF.glob("*.yaml"))
 
 # What the framework reads itself; the rest goes to the function.
-FRAMEWORK_KEYS = {"batch_size", "limit", "validation", "split_seed"}
+FRAMEWORK_KEYS = {"batch_size", "limit", "validation", "split_seed", "feed"}
 
 
 @pytest.fixture(params=FILES, ids=[path.stem for path in FILES])
@@ -70,6 +70,7 @@ def test_data_set_goes_through_its_own_settings(config):
     mean, std = channel_statistics(limit(splits["train"], 8)["image"])
     assert (std > 0).all() and ((mean >= 0) & (mean <= 1)).all()
     assert isinstance(config["batch_size"], int) and config["limit"] is None
+    assert config["feed"] == "auto"
 
 
 def arrays(**changes):

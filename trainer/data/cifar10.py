@@ -104,7 +104,7 @@ def _class_names(batches: Path) -> tuple[str, ...]:
 
 
 def _load(batches: Path) -> dict[str, Arrays]:
-    splits = {}
+    splits: dict[str, Arrays] = {}
     for split, names in SPLIT_FILES.items():
         images, labels = zip(*(_read(batches / name, _parse_batch) for name in names), strict=True)
         splits[split] = {"image": np.concatenate(images), "label": np.concatenate(labels)}

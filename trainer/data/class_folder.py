@@ -3,28 +3,27 @@
     DIR/train/<class>/*    with DIR/val (or valid, validation) or DIR/test beside it, or
     DIR/<class>/*          alone: everything is the train split.
 
-The files are listed when the data set is built, so that a wrong layout is told at once, and decoded
-(`image_files.py`) when it is loaded.
+The files are listed when the data set is built, so that a wrong layout is told at once. `load()`
+reads their headers, and leaves the pixels on disk (`image_files.py`).
 """
 
+import hashlib
 import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from trainer.data.dataset import Arrays, DataSet
-from trainer.data.image_files import (
-    SUFFIXES,
-    ImageHeader,
-    decode_images,
-    num_threads_for,
-    read_header,
-)
+from trainer.data.decoding import SUFFIXES, ImageHeader, read_header
+from trainer.data.image_files import ImageFiles, file_stats
+from trainer.data.known_facts import known
 
 logger = logging.getLogger("trainer")
 
@@ -34,14 +33,10 @@ LAYOUTS = (
     "DIR/train/<class>/* (DIR/val and DIR/test beside it where there are any) or DIR/<class>/*"
 )
 
-NUM_NAMED = 5  # how many broken files an error names
-
-NUM_SAMPLED = 64
-
-# Stands for the sample where none of it can be read; decoding then tells what is wrong.
+# Stands for the headers where none can be read; decoding then tells what is wrong.
 UNREADABLE = ImageHeader(height=1, width=1, grey=True)
 
-ClassFiles = list[list[Path]]  # for each class, its image files in order
+ClassFiles = list[list[str]]  # for each class, its image files in order, relative to the root
 
 
 def class_folder(
@@ -51,7 +46,7 @@ def class_folder(
 
     The classes are the folders of the train split, sorted by name; within a class the files are
     sorted by name. Files that are not PNG, JPEG, BMP, GIF or WebP by their extension, and whatever
-    starts with a dot, are ignored. How pixels are converted: see `image_files.decode_images`.
+    starts with a dot, are ignored. How pixels are converted: see `decoding.decode`.
 
     Args:
         root: The folder; `~` is expanded.
@@ -61,8 +56,8 @@ def class_folder(
 
     Raises:
         ValueError: If an argument is out of range, `root` is no folder, has no class folders, only
-            one, an empty one, or splits whose classes differ. `load()` raises it for images that
-            cannot be read and for a data set too large for this machine's memory.
+            one, an empty one, or splits whose classes differ. Reading the arrays raises
+            UnreadableExamplesError for images that cannot be read.
     """
     if image_size is not None and (
         isinstance(image_size, int | str)
@@ -87,7 +82,10 @@ def class_folder(
             f"{split_folders['train']} has {len(class_names)} (found there: "
             f"{', '.join(found) or 'nothing'}); expected {LAYOUTS}."
         )
-    files = {split: _list_split(path, class_names, split) for split, path in split_folders.items()}
+    files = {
+        split: _list_split(folder, path, class_names, split)
+        for split, path in split_folders.items()
+    }
     size = None if image_size is None else (image_size[0], image_size[1])
     return DataSet(
         name=folder.resolve().name,
@@ -126,7 +124,7 @@ def _subfolders(folder: Path) -> list[str]:
     )
 
 
-def _list_split(folder: Path, class_names: list[str], split: str) -> ClassFiles:
+def _list_split(root: Path, folder: Path, class_names: list[str], split: str) -> ClassFiles:
     names = _subfolders(folder)
     missing, extra = set(class_names) - set(names), set(names) - set(class_names)
     if missing or extra:
@@ -138,17 +136,19 @@ def _list_split(folder: Path, class_names: list[str], split: str) -> ClassFiles:
         )
     files = []
     for name in class_names:
-        paths = [
-            path
-            for path in (folder / name).iterdir()
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-        ]
+        with os.scandir(folder / name) as entries:
+            paths = sorted(
+                entry.name
+                for entry in entries
+                if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".")
+            )
         if not paths:
             raise ValueError(
                 f"{folder / name}: no images in this class folder; add some "
                 f"({', '.join(SUFFIXES)}) or remove the folder."
             )
-        files.append(sorted(paths, key=lambda path: path.name))
+        class_folder_name = (folder / name).relative_to(root).as_posix()
+        files.append([f"{class_folder_name}/{path}" for path in paths])
     return files
 
 
@@ -158,85 +158,56 @@ def _load(
     image_size: tuple[int, int] | None,
     channels: int | None,
 ) -> dict[str, Arrays]:
-    # Opening 60,000 files only for their headers takes a quarter of the whole time. So a sample
-    # stands for all, and only a folder that turns out to differ from it is decoded a second time.
-    train = list(chain.from_iterable(files["train"]))
-    step = max(1, len(train) // NUM_SAMPLED)
-    sample = [header for header in map(read_header, train[::step]) if header] or [UNREADABLE]
-    size = _commonest_size(sample)
-    num_threads = num_threads_for(*size)
-    guess = (image_size or size, channels or _channels(sample))
-    splits, headers = _decode(root, files, *guess, num_threads)
-
-    every_header = list(chain.from_iterable(headers.values()))
-    facts = (
-        image_size or _commonest_size(headers["train"]),
-        channels or _channels(every_header),
-    )
-    if facts != guess:
-        splits, headers = _decode(root, files, *facts, num_threads)
-
-    num_resized = sum((header.height, header.width) != facts[0] for header in every_header)
-    if num_resized:
-        height, width = facts[0]
-        logger.info(
-            "%s: resized %s of %s images to [%d, %d] ([height, width])",
-            root,
-            f"{num_resized:,}",
-            f"{len(every_header):,}",
-            height,
-            width,
-        )
-    return splits
-
-
-def _decode(
-    root: Path,
-    files: dict[str, ClassFiles],
-    image_size: tuple[int, int],
-    channels: int,
-    num_threads: int,
-) -> tuple[dict[str, Arrays], dict[str, list[ImageHeader]]]:
-    """Decode all splits; raise for the images that cannot be read, counted over all splits."""
-    num_images = sum(len(class_files) for split in files for class_files in files[split])
-    _check_memory(root, (num_images, *image_size, channels))
-    splits: dict[str, Arrays] = {}
-    headers, failures = {}, []
+    labels, images = {}, {}
     for split, class_files in files.items():
-        paths = list(chain.from_iterable(class_files))
-        images, headers[split], failed = decode_images(paths, image_size, channels, num_threads)
-        failures += failed
         counts = [len(paths_of_class) for paths_of_class in class_files]
-        label = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        splits[split] = {"image": images, "label": label}
-    if failures:
-        more = ", ..." if len(failures) > NUM_NAMED else ""
-        raise ValueError(
-            f"data.root={root}: {len(failures):,} of {num_images:,} images cannot be read: "
-            f"{', '.join(failures[:NUM_NAMED])}{more}; remove or replace them."
+        labels[split] = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        paths = list(chain.from_iterable(class_files))
+        stats = file_stats(root, paths)
+        # Size and channels come below: where not given they depend on the files of all splits.
+        images[split] = ImageFiles(
+            root, np.asarray(paths, object), stats, image_size or (0, 0), channels or 0
         )
-    return splits, headers
+    identities = b"".join(images[split].identity().tobytes() for split in sorted(images))
+    facts = known(
+        f"headers_{hashlib.sha256(identities).hexdigest()}",
+        lambda: _read_headers(images, image_size, channels),
+    )
+    if facts["num_resized"]:
+        num_images = sum(len(of_split) for of_split in images.values())
+        logger.info(
+            "%s: resized %s of %s images to %s ([height, width])",
+            root, f"{facts['num_resized']:,}", f"{num_images:,}", facts["image_size"],
+        )  # fmt: skip
+    height, width = facts["image_size"]
+    known_facts = {
+        "image_size": (height, width),
+        "channels": facts["channels"],
+        "resize": facts["num_resized"] > 0,
+    }
+    return {
+        split: {"image": replace(of_split, **known_facts), "label": labels[split]}
+        for split, of_split in images.items()
+    }
+
+
+def _read_headers(
+    images: dict[str, ImageFiles], image_size: tuple[int, int] | None, channels: int | None
+) -> dict[str, Any]:
+    """Find out the size and channels that all images are brought to."""
+    headers = {
+        split: [header for path in of_split.paths if (header := read_header(of_split.root / path))]
+        for split, of_split in images.items()
+    }
+    every_header = list(chain.from_iterable(headers.values())) or [UNREADABLE]
+    size = image_size or _commonest_size(headers["train"] or every_header)
+    return {
+        "image_size": list(size),
+        "channels": channels or (1 if all(header.grey for header in every_header) else 3),
+        "num_resized": sum((header.height, header.width) != size for header in every_header),
+    }
 
 
 def _commonest_size(headers: list[ImageHeader]) -> tuple[int, int]:
     counts = Counter((header.height, header.width) for header in headers)
     return min(counts, key=lambda size: (-counts[size], size[0] * size[1], size))
-
-
-def _channels(headers: list[ImageHeader]) -> int:
-    return 1 if all(header.grey for header in headers) else 3
-
-
-def _check_memory(root: Path, shape: tuple[int, ...]) -> None:
-    if not hasattr(os, "sysconf"):  # Windows
-        return
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    needed = int(np.prod(shape, dtype=np.int64))
-    if needed > memory / 2:
-        raise ValueError(
-            f"data.root={root}: {shape[0]:,} images of {shape[1]}x{shape[2]}x{shape[3]} need "
-            f"{needed / 2**30:.1f} GiB, more than half of this machine's "
-            f"{memory / 2**30:.1f} GiB; make them smaller with data.image_size=[HEIGHT,WIDTH], "
-            "use data.channels=1, or a folder with fewer images (data.limit is applied after "
-            "decoding and does not help)."
-        )

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from trainer.data.dataset import SPLITS, Arrays
 from trainer.data.feeds import Batch, DatasetFeed, Feed, ResidentFeed, as_arrays
 from trainer.data.order import SequentialOrder, ShuffledOrder
+from trainer.data.placement import choose_feed, read_into_memory
+from trainer.data.streamed_feed import StreamedFeed
 from trainer.data.transform import Augmentation, Transform
-
-SPLITS = ("train", "val", "test")
 
 
 class Data:
@@ -18,7 +19,8 @@ class Data:
 
     A split is `(inputs, labels)`, `(inputs, labels, weight)` or a dict of arrays [N, ...], with
     the labels under `label`; or a batched `tf.data.Dataset` of the same. Inputs given as uint8
-    are scaled to [0, 1]. Arrays are shuffled anew every epoch, as a function of (seed, epoch).
+    are scaled to [0, 1]. Arrays are shuffled anew every epoch, as a function of (seed, epoch). They
+    may be on disk (`ArrayOnDisk`), as a split of `class_folder(DIR).load()` is.
 
     Args:
         train: the training split.
@@ -30,6 +32,12 @@ class Data:
         std: per channel, above 0.
         class_names: one per class, for reports.
         seed: of the order and the augmentations, 0 <= seed < 2**31.
+        feed: how arrays are fed, "resident" in memory or "streamed" from disk, with the same
+            batches to the bit; "auto" goes by their size (see `placement.choose_feed`).
+
+    Raises:
+        ValueError: if the arrays do not fit together, into a batch or into memory, or one on disk
+            cannot be read into it.
     """
 
     def __init__(
@@ -44,23 +52,29 @@ class Data:
         std: Sequence[float] | np.ndarray | None = None,
         class_names: Sequence[str] = (),
         seed: int = 0,
+        feed: str = "auto",
     ) -> None:
         self.class_names = tuple(class_names)
         self.seed = seed
         self.transform = Transform(augment, mean, std, seed)
         self.feeds: dict[str, Feed] = {}
+        splits: dict[str, Arrays] = {}
         for split, examples in zip(SPLITS, (train, val, test), strict=True):
             if isinstance(examples, tf.data.Dataset):
                 self.feeds[split] = DatasetFeed(examples, training=split == "train")
             elif examples is not None:
-                arrays = as_arrays(examples)
-                num_examples = len(arrays["label"])
-                order = (
-                    ShuffledOrder(num_examples, batch_size, seed)
-                    if split == "train"
-                    else SequentialOrder(num_examples, batch_size)
-                )
-                self.feeds[split] = ResidentFeed(arrays, order)
+                splits[split] = as_arrays(examples)
+        kind: type[ResidentFeed] | type[StreamedFeed] = StreamedFeed
+        if choose_feed(feed, splits) == "resident":
+            kind, splits = ResidentFeed, read_into_memory(splits)
+        for split, arrays in splits.items():
+            num_examples = len(arrays["label"])
+            order = (
+                ShuffledOrder(num_examples, batch_size, seed)
+                if split == "train"
+                else SequentialOrder(num_examples, batch_size)
+            )
+            self.feeds[split] = kind(arrays, order)
 
     def feed(self, split: str) -> Feed:
         """Return the feed of a split.
@@ -86,7 +100,12 @@ class Data:
         """Return the first training batch as the model will see it; eager."""
         feed = self.feeds["train"]
         plan = feed.plan(0, 1, 1)
-        return self.transform.training(feed.batch(plan, tf.constant(0)), tf.constant(0, tf.int64))
+        try:
+            batch = feed.batch(plan, tf.constant(0))
+        except tf.errors.OpError:
+            feed.check(0, 1)
+            raise
+        return self.transform.training(batch, tf.constant(0, tf.int64))
 
 
 def model_inputs(batch: Batch) -> Any:

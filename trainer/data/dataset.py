@@ -3,17 +3,95 @@
 A data file is one function that returns a `DataSet`. What it can know cheaply (the class names)
 and what the user can get wrong (a missing folder) is settled in that call; the arrays come when
 `load()` is called. `check_arrays` holds what `load()` returned to the contract.
+
+An array may stay on disk (`ArrayOnDisk`): it has the part of NumPy's interface by which examples
+are chosen and counted, so that most code need not know the difference.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 SPLITS = ("train", "val", "test")
 
-Arrays = dict[str, np.ndarray]
-"""One split: key -> array [N, ...]; `image` uint8 [N, H, W, C] and `label` int32 [N]."""
+FEEDS = ("auto", "resident", "streamed")  # what data.feed may be, see placement.py
+
+NUM_NAMED = 5  # how many unreadable examples an error names
+
+
+class UnreadableExamplesError(ValueError):
+    """Examples on disk that cannot be read; the message names the first few.
+
+    Args:
+        failures: one text, "path (kind of error)", for each.
+        num_examples: out of how many.
+    """
+
+    def __init__(self, failures: Sequence[str], num_examples: int) -> None:
+        more = ", ..." if len(failures) > NUM_NAMED else ""
+        super().__init__(
+            f"{len(failures):,} of {num_examples:,} images cannot be read: "
+            f"{', '.join(failures[:NUM_NAMED])}{more}; remove or replace them."
+        )
+        self.failures = list(failures)
+
+
+class ArrayOnDisk(ABC):
+    """Stands for an array [N, ...] whose examples are read from disk when they are needed.
+
+    Attributes:
+        shape: of the whole array.
+        dtype: of its values.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes, that of the examples included."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the array would take in memory."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @abstractmethod
+    def __getitem__(self, index: slice | np.ndarray) -> Self:
+        """Return some of the examples, still on disk."""
+
+    @abstractmethod
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Read all examples; what `np.asarray` calls.
+
+        Raises:
+            UnreadableExamplesError: naming every example that cannot be read.
+        """
+
+    @abstractmethod
+    def reader(self) -> "Callable[[tf.Tensor], tf.Tensor]":
+        """Return a function to be traced: rows, int32 [B] -> these examples, as of `__array__`."""
+
+    @abstractmethod
+    def identity(self) -> np.ndarray:
+        """Return a digest, uint8 [32], that changes with the data without reading it."""
+
+
+Arrays = dict[str, np.ndarray | ArrayOnDisk]
+"""One split: key -> array [N, ...]; `image` uint8 [N, H, W, C] and `label` int32 [N].
+
+`label` is always in memory.
+"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +151,7 @@ def _layout(arrays: Arrays) -> dict[str, tuple[str, tuple[int, ...]]]:
 def _check_split(where: str, arrays: Arrays, num_classes: int) -> None:
     if "label" not in arrays:
         raise ValueError(f"{where}: no label array; the keys are {', '.join(arrays) or 'none'}.")
-    label = arrays["label"]
+    label = np.asarray(arrays["label"])
     if label.dtype != np.int32 or label.ndim != 1:
         raise ValueError(
             f"{where}: label must be int32 [N]; received {label.dtype} {list(label.shape)}."

@@ -1,7 +1,8 @@
 """Where the loop gets its batches: from arrays on the device, or from a `tf.data.Dataset`.
 
 A feed is asked twice. On the host, `plan(first_step, num_steps)` returns what a chunk of steps
-needs; in the graph, `batch(plan, k)` returns the k-th batch of that chunk.
+needs; in the graph, `batch(plan, k)` returns the k-th batch of that chunk. `streamed_feed.py` has
+the feed that reads from disk.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.dataset import Arrays
+from trainer.data.dataset import ArrayOnDisk, Arrays
 from trainer.data.order import PADDING, SequentialOrder, ShuffledOrder
 
 Batch = dict[str, tf.Tensor]
@@ -23,7 +24,7 @@ class Feed(Protocol):
     steps_per_epoch: int
     num_examples: int
     keys: frozenset[str]
-    waits: bool
+    waits: bool = False
     """Whether a step may have to wait for a batch inside the graph."""
 
     def plan(self, first_step: int, num_steps: int, capacity: int) -> Any:
@@ -32,16 +33,22 @@ class Feed(Protocol):
     def batch(self, plan: Any, k: tf.Tensor) -> Batch:
         """Return the k-th batch of a plan; traced."""
 
+    def check(self, first_step: int, num_steps: int) -> None:
+        """Find out, when a chunk of these steps has failed, whether its examples are at fault.
 
-class ResidentFeed:
+        Raises:
+            UnreadableExamplesError: naming them.
+        """
+        return
+
+
+class ResidentFeed(Feed):
     """Arrays that sit on the device; a batch is a gather inside the graph.
 
     Args:
         arrays: key to array [N, ...]. `weight` float32 [N] may be among them (default: ones).
         order: which examples make up which batch.
     """
-
-    waits = False
 
     def __init__(self, arrays: Arrays, order: ShuffledOrder | SequentialOrder) -> None:
         self._tensors = {key: tf.constant(array) for key, array in arrays.items()}
@@ -59,16 +66,10 @@ class ResidentFeed:
 
     def batch(self, plan: tf.Tensor, k: tf.Tensor) -> Batch:
         """Return the k-th batch of a plan; padding has weight 0."""
-        indices = tf.gather(plan, k)
-        rows = tf.maximum(indices, 0)
-        batch = {key: tf.gather(tensor, rows) for key, tensor in self._tensors.items()}
-        is_example = tf.cast(tf.not_equal(indices, PADDING), tf.float32)
-        weight = batch.get("weight")
-        batch["weight"] = is_example if weight is None else weight * is_example
-        return batch
+        return gather(self._tensors, tf.gather(plan, k))
 
 
-class DatasetFeed:
+class DatasetFeed(Feed):
     """A user's `tf.data.Dataset` of batches, in the order it gives them.
 
     Resuming skips the batches that were seen, so the data set must give the same ones again. Where
@@ -122,16 +123,33 @@ class DatasetFeed:
         return {key: pad(tensor) for key, tensor in batch.items()}
 
 
+def gather(tensors: Batch, indices: tf.Tensor) -> Batch:
+    """Return the examples at `indices`, int32 [B], and their weights; traced.
+
+    Where an index is `PADDING` the weight is 0, and the example is the first one.
+    """
+    rows = tf.maximum(indices, 0)
+    batch = {key: tf.gather(tensor, rows) for key, tensor in tensors.items()}
+    is_example = tf.cast(tf.not_equal(indices, PADDING), tf.float32)
+    weight = batch.get("weight")
+    batch["weight"] = is_example if weight is None else weight * is_example
+    return batch
+
+
 def as_arrays(examples: Any) -> Arrays:
     """Return `(inputs, labels)`, `(inputs, labels, weight)` or a dict as a dict of arrays.
 
-    Inputs of rank 4 are called `image`, other arrays `features`; a dict keeps its keys.
+    Inputs of rank 4 are called `image`, other arrays `features`; a dict keeps its keys. What is on
+    disk stays there.
 
     Raises:
         ValueError: if there is no label, or the arrays differ in length.
     """
     elements = examples if isinstance(examples, (tuple, list)) else (examples,)
-    arrays = {key: np.asarray(array) for key, array in _as_batch(*elements).items()}
+    arrays = {
+        key: array if isinstance(array, ArrayOnDisk) else np.asarray(array)
+        for key, array in _as_batch(*elements).items()
+    }
     lengths = {key: len(array) for key, array in arrays.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"data: arrays of different lengths, {lengths}; give each one per example")

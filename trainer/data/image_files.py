@@ -1,125 +1,117 @@
-"""Image files to uint8 arrays, with Pillow on a thread pool.
+"""Image files as an array [N, H, W, C]: read into memory at once, or a few at a time."""
 
-The result does not depend on the number of threads: every image has its own row. Only the first
-frame of an animation is read, and an EXIF orientation is not applied (as in Keras).
-"""
-
+import hashlib
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Self
 
 import numpy as np
-from PIL import Image
+import tensorflow as tf
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+from trainer.data.dataset import ArrayOnDisk, UnreadableExamplesError
+from trainer.data.decoding import VERSION, decode, decode_with_pillow
 
-# Named, because Pillow goes by content: a ".jpg" that is PostScript would start Ghostscript.
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
-
-# Handing over one image at a time would cost as much as decoding a small one.
-CHUNK = 256
-
-SMALL_IMAGE = 64 * 64  # pixels
+READ_AT_ONCE = 64  # images decoded together in one call of a tf.data function
 
 
-class ImageHeader(NamedTuple):
-    """What a file says of its image: size in pixels, and whether it is grey."""
+def num_threads() -> int:
+    """Return how many threads read and decode images.
 
-    height: int
-    width: int
-    grey: bool
-
-
-def read_header(path: Path) -> ImageHeader | None:
-    """Return the header of an image without decoding it, None if that cannot be read.
-
-    An image is grey by its file's type (1, 8 or 16 bits of grey, with or without alpha), not by its
-    pixels; an image with a palette counts as colour.
+    Twice the number of cores: a thread that waits for the disk leaves its core to another. A fixed
+    number, because tf.data's autotuning takes seconds to get there.
     """
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return _header(image)
-    except MemoryError:
-        raise
-    except Exception:  # see decode_images
-        return None
+    return 2 * (os.cpu_count() or 1)
 
 
-def num_threads_for(height: int, width: int) -> int:
-    """Return how many threads decode images of this size fastest.
-
-    Pillow leaves Python's interpreter lock only while it decodes. At 32x32 that is so short that
-    threads mostly wait for each other (measured on two cores: 145 us an image with one thread, 210
-    us with two); from about 64x64 on they gain.
-    """
-    return 1 if height * width <= SMALL_IMAGE else min(8, os.cpu_count() or 1)
-
-
-def decode_images(
-    paths: Sequence[Path], image_size: tuple[int, int], channels: int, num_threads: int
-) -> tuple[np.ndarray, list[ImageHeader], list[str]]:
-    """Decode images into one array.
-
-    Grey becomes colour by repeating it, colour becomes grey by luma (ITU-R 601-2). What is
-    transparent is laid on white, as a viewer would show it. 16-bit grey keeps its upper 8 bits. An
-    image of another size is resized, bilinear with antialiasing; its aspect ratio is not kept.
+@dataclass(frozen=True, eq=False)
+class ImageFiles(ArrayOnDisk):
+    """Image files that stand for the array uint8 [N, H, W, C] of their pixels.
 
     Args:
-        paths: The files; image k is row k.
-        image_size: (height, width) of the result.
-        channels: 1 or 3.
-        num_threads: At least 1; the result does not depend on it (see `num_threads_for`).
-
-    Returns:
-        images: uint8 [N, height, width, channels]; rows of unreadable files are undefined.
-        headers: The headers of the files that could be read, in order.
-        failures: One text, "path (kind of error)", for each file that could not be read.
+        root: the folder that holds them all.
+        paths: relative to `root`, array of str [N].
+        stats: int64 [N, 2], the size in bytes and the time of last change in nanoseconds.
+        image_size: (height, width) that images are resized to where they differ.
+        channels: 1 or 3; see `decoding.decode`.
+        resize: False where all images are known to have this size already.
     """
-    images = np.empty((len(paths), *image_size, channels), np.uint8)
 
-    def decode(rows: range) -> list[ImageHeader | str]:
-        results: list[ImageHeader | str] = []
-        for k in rows:
-            try:
-                with Image.open(paths[k], formats=FORMATS) as image:
-                    header = _header(image)
-                    images[k] = _pixels(image, image_size, channels)
-                results.append(header)
-            except MemoryError:
-                raise
-            # A broken file makes Pillow raise OSError, SyntaxError, ValueError, EOFError,
-            # struct.error and more, depending on where it is broken.
-            except Exception as error:
-                results.append(f"{paths[k]} ({type(error).__name__})")
-        return results
+    root: Path
+    paths: np.ndarray
+    stats: np.ndarray
+    image_size: tuple[int, int]
+    channels: int
+    resize: bool = True
 
-    chunks = [range(start, min(start + CHUNK, len(paths))) for start in range(0, len(paths), CHUNK)]
-    with ThreadPoolExecutor(num_threads) as pool:
-        results = [result for chunk in pool.map(decode, chunks) for result in chunk]
-    headers = [result for result in results if isinstance(result, ImageHeader)]
-    return images, headers, [result for result in results if isinstance(result, str)]
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """N, height, width, channels."""
+        return (len(self.paths), *self.image_size, self.channels)
+
+    @property
+    def dtype(self) -> np.dtype:  # type: ignore[override]
+        """Always uint8."""
+        return np.dtype(np.uint8)
+
+    def __getitem__(self, index: slice | np.ndarray) -> Self:
+        return replace(self, paths=self.paths[index], stats=self.stats[index])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        images, was_read = np.empty(self.shape, np.uint8), np.zeros(len(self), bool)
+        read = self.reader()
+        # One broken image fails all that are read together: these are then read one by one.
+        for at_once in (READ_AT_ONCE, 1):
+            left = np.flatnonzero(~was_read).astype(np.int32)
+            groups = tf.data.Dataset.from_tensor_slices(left).batch(at_once)
+            groups = groups.map(lambda rows: (rows, read(rows)), num_threads(), deterministic=False)
+            for rows, pixels in groups.ignore_errors().as_numpy_iterator():
+                images[rows] = pixels
+                was_read[rows] = True
+        if not was_read.all():
+            raise UnreadableExamplesError(
+                [self._failure(path) for path in self.paths[~was_read]], len(self)
+            )
+        return images if dtype is None else images.astype(dtype)
+
+    def reader(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return the function rows, int32 [B] -> uint8 [B, H, W, C], to be traced."""
+        # An eager tensor: made while tracing, it would be copied into the graph.
+        paths = tf.constant([str(self.root / path) for path in self.paths])
+
+        def read_one(path: tf.Tensor) -> tf.Tensor:
+            return decode(tf.io.read_file(path), self.image_size, self.channels, self.resize)
+
+        def read(rows: tf.Tensor) -> tf.Tensor:
+            spec = tf.TensorSpec(self.shape[1:], tf.uint8)
+            # One thread reads the images of a batch, another the next batch's: for small files that
+            # is a third faster than to hand over image by image.
+            return tf.map_fn(
+                read_one, tf.gather(paths, rows), parallel_iterations=1, fn_output_signature=spec
+            )
+
+        return read
+
+    def identity(self) -> np.ndarray:
+        """Digest names, sizes and times of last change of the files, and how they are decoded."""
+        digest = hashlib.sha256(f"{VERSION} {self.shape}\n".encode())
+        digest.update("\n".join(self.paths).encode(errors="surrogateescape"))
+        digest.update(np.ascontiguousarray(self.stats).data)
+        return np.frombuffer(digest.digest(), np.uint8)
+
+    def _failure(self, path: str) -> str:
+        try:
+            decode_with_pillow((self.root / path).read_bytes(), self.image_size, self.channels)
+        except Exception as error:  # see decoding.read_header
+            return f"{self.root / path} ({type(error).__name__})"
+        return f"{self.root / path} (changed since it was listed, or TensorFlow cannot decode it)"
 
 
-def _header(image: Image.Image) -> ImageHeader:
-    grey = image.mode in ("1", "L", "LA") or image.mode.startswith("I")
-    return ImageHeader(image.height, image.width, grey)
-
-
-def _pixels(image: Image.Image, image_size: tuple[int, int], channels: int) -> np.ndarray:
-    height, width = image_size
-    image = _to_mode(image, "L" if channels == 1 else "RGB")
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(image).reshape(height, width, channels)
-
-
-def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip at 255
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    elif image.has_transparency_data:
-        ground = Image.new("RGBA", image.size, "white")
-        ground.alpha_composite(image.convert("RGBA"))
-        image = ground
-    return image if image.mode == mode else image.convert(mode)
+def file_stats(root: Path, paths: Sequence[str]) -> np.ndarray:
+    """Return size in bytes and time of last change in nanoseconds: int64 [N, 2]."""
+    stats = np.empty((len(paths), 2), np.int64)
+    for row, path in enumerate(paths):
+        stat = (root / path).stat()
+        stats[row] = stat.st_size, stat.st_mtime_ns
+    return stats

@@ -48,10 +48,12 @@ class ShuffledOrder:
         return rows
 
     def _permutation(self, epoch: int) -> np.ndarray:
-        if self._epoch is None or self._epoch[0] != epoch:
+        cached = self._epoch  # read once: threads of several iterators may be here together
+        if cached is None or cached[0] != epoch:
             generator = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
-            self._epoch = epoch, generator.permutation(self.num_examples).astype(np.int32)
-        return self._epoch[1]
+            cached = epoch, generator.permutation(self.num_examples).astype(np.int32)
+            self._epoch = cached
+        return cached[1]
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def limit(arrays: Arrays, n: int) -> Arrays:
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"data.limit={n}: must be a whole number of at least 1, or null for all.")
-    label = arrays["label"]
+    label = np.asarray(arrays["label"])
     if n >= len(label):
         return arrays
     classes, counts = np.unique(label, return_counts=True)
@@ -98,7 +98,7 @@ def hold_out(
 
 
 def _divide(arrays: Arrays, share: float, split_seed: int) -> tuple[Arrays, Arrays]:
-    label = arrays["label"]
+    label = np.asarray(arrays["label"])
     classes, counts = np.unique(label, return_counts=True)
     num_val = math.ceil(share * len(label))  # as train_test_split rounds it
     if counts.min() < 2:

@@ -5,7 +5,16 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from trainer.config import COLLECTIONS, OBJECTS, ConfigError, DataSettings, Settings, check, load
+from trainer.config import (
+    COLLECTIONS,
+    OBJECTS,
+    ConfigError,
+    DataSettings,
+    Settings,
+    UpdateSettings,
+    check,
+    load,
+)
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 OPTIONS = sorted(f"{file.parent.name}={file.stem}" for file in CONF.glob("*/*.yaml"))
@@ -31,7 +40,8 @@ def test_every_option_composes_and_passes_the_checks(option):
 
 def test_the_schema_and_config_yaml_have_the_same_settings():
     cfg = composed()
-    assert set(cfg) == {f.name for f in fields(Settings)} | {*OBJECTS, *COLLECTIONS}
+    assert set(cfg) == {f.name for f in fields(Settings)} | {*OBJECTS, *COLLECTIONS, "update"}
+    assert set(cfg["update"]) == {f.name for f in fields(UpdateSettings)}
     for option in [o for o in OPTIONS if o.startswith("data=")]:
         assert {f.name for f in fields(DataSettings)} <= set(composed(option).data), option
 
@@ -42,7 +52,8 @@ def test_the_experiment_wins_over_config_yaml_and_the_command_line_over_both():
     assert yaml.duration != experiment.duration
     chosen = ["experiment=cifar_inception"]
     assert composed(*chosen).duration == experiment.duration
-    assert composed(*chosen).optimizer.weight_decay == experiment.optimizer.weight_decay
+    assert composed(*chosen).loss == composed("loss=smoothed_cross_entropy").loss
+    assert composed(*chosen, "loss=cross_entropy").loss == composed().loss
     assert composed(*chosen).data._target_.endswith("cifar10")
     assert composed(*chosen, "duration=7st").duration == "7st"
     assert composed(*chosen, "data=digits").data._target_.endswith("digits")

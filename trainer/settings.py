@@ -1,0 +1,87 @@
+"""The settings beside the options' own arguments: their types, and what each may be.
+
+A new setting is one line here and one in `conf/config.yaml`.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from trainer.data.dataset import FEEDS
+from trainer.durations import Duration
+
+MISSING = "???"
+"""The default of a setting that must be given, as OmegaConf writes it."""
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+MODES = ("auto", "min", "max")
+
+
+def _setting(allowed: str, valid: Callable[[Any], bool], default: Any = MISSING) -> Any:
+    return field(default=default, metadata={"allowed": allowed, "valid": valid})
+
+
+def _is_period(text: Any) -> bool:
+    return Duration.parse(text).amount > 0
+
+
+@dataclass
+class Settings:
+    """The keys of config.yaml beside the groups, with what each may be."""
+
+    name: str = _setting(
+        "letters, digits and . _ - = only, since it names a folder",
+        lambda name: re.fullmatch(r"[\w.=,+-]*\w[\w.=,+-]*", name) is not None,
+    )
+    seed: int = _setting("a whole number, at least 0", lambda seed: seed >= 0)
+    duration: str = _setting(
+        "above 0, in ep, st, ex or min; a run cannot last a share of itself",
+        lambda text: _is_period(text) and Duration.parse(text).unit != "%",
+    )
+    precision: str = _setting(f"one of {', '.join(PRECISIONS)}", lambda p: p in PRECISIONS)
+    jit: bool | str = _setting("true, false or auto", lambda jit: jit in (True, False, "auto"))
+    log_every: str = _setting(
+        "above 0, in st, ep, ex or %",
+        lambda text: _is_period(text) and not Duration.parse(text).is_wall_time,
+    )
+    eval_every: str | None = _setting("above 0, such as 1ep, or null", _is_period)
+    checkpoint_every: str = _setting("above 0, such as 1ep", _is_period)
+    keep: int = _setting("a whole number, at least 1", lambda keep: keep >= 1)
+    monitor: str = _setting("val/METRIC or train/SCALAR", bool)
+    monitor_mode: str = _setting(f"one of {', '.join(MODES)}", lambda mode: mode in MODES)
+    profile: str | None = _setting(
+        "above 0, in st, ep, ex or %, such as 10st, or null",
+        lambda text: _is_period(text) and not Duration.parse(text).is_wall_time,
+    )
+    overfit_batches: int | None = _setting("a whole number, at least 1, or null", lambda n: n >= 1)
+
+
+@dataclass
+class DataSettings:
+    """The keys of the data group that are the framework's, not arguments of its target."""
+
+    batch_size: int = _setting("a whole number, at least 1", lambda size: size >= 1)
+    limit: int | None = _setting("a whole number, at least 1, or null", lambda n: n >= 1, None)
+    validation: str | float = _setting(
+        "auto, test, or the share of the training split that is held out, between 0 and 1",
+        lambda v: v in ("auto", "test") or (isinstance(v, float) and 0 < v < 1),
+        "auto",
+    )
+    split_seed: int = _setting("a whole number, at least 0", lambda seed: seed >= 0, 0)
+    feed: str = _setting(f"one of {', '.join(FEEDS)}", lambda feed: feed in FEEDS, "auto")
+
+
+_POSITIVE = "a number above 0, or null"
+
+
+@dataclass
+class UpdateSettings:
+    """The keys of `update`: the arguments of `trainer.update.Update`."""
+
+    accumulate_steps: int = _setting("a whole number, at least 1", lambda n: n >= 1)
+    clip_global_norm: float | None = _setting(_POSITIVE, lambda norm: norm > 0)
+    clip_norm: float | None = _setting(_POSITIVE, lambda norm: norm > 0)
+    clip_value: float | None = _setting(_POSITIVE, lambda value: value > 0)
+    ema_decay: float | None = _setting("0 <= decay < 1, or null", lambda decay: 0 <= decay < 1)
+    weight_decay_exclude: list[str] = _setting("a list of names or patterns", lambda names: True)

@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from toy import toy_data, toy_model, toy_trainer, weights
 
 from models.layers import FusedBatchNormalization
@@ -58,7 +57,7 @@ def test_parts_made_outside_the_strategy_are_refused(two_replicas):
 
 
 def test_a_batch_that_does_not_divide_is_refused_with_sizes_that_do():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = distribution.mirrored(2)
     with pytest.raises(ValueError, match=r"data\.batch_size=9 .* choose 8 or 10"):
         distribution.check_batch_size(9, strategy)
 

@@ -14,7 +14,7 @@ from toy import toy_model, toy_trainer, weights
 
 from models.mini_inception import MiniInception
 from models.mlp import MLP
-from trainer import targets
+from trainer import distribution, targets
 from trainer.checkpoint import Checkpoint, CheckpointFolder
 from trainer.muon import Muon
 from trainer.state import restore, snapshot
@@ -88,7 +88,7 @@ def test_it_works_in_bfloat16(option):
 @pytest.mark.parametrize("option", OPTIONS)
 def test_two_replicas_train_as_one_device(option):
     one = toy_trainer(optimizer=optimizer(option))
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = distribution.mirrored(2)
     with strategy.scope():
         model, same_optimizer = toy_model(), optimizer(option)
     two = toy_trainer(model=model, optimizer=same_optimizer, strategy=strategy)

@@ -4,6 +4,7 @@ The rule everywhere: a step averages over its replica's share, and what it compu
 the replicas. Shares are equal in size, so this is the average over the global batch.
 """
 
+import functools
 from typing import Any
 
 import tensorflow as tf
@@ -35,7 +36,7 @@ def mirrored(num_devices: int | None = None) -> tf.distribute.Strategy:
             f"strategy.num_devices={num_devices}: this machine has {len(available)} {kind} "
             "device(s) for it; choose at most that many"
         )
-    return tf.distribute.MirroredStrategy([d.name for d in available[:num_devices]])
+    return _mirrored(tuple(device.name for device in available[:num_devices]))
 
 
 def share_of_replica(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -97,6 +98,13 @@ def check_variables(variables: list[Any], strategy: tf.distribute.Strategy, what
                 f"the {what}'s variable {variable.path!r} was made outside the strategy; "
                 f"build the {what} inside `with strategy.scope():`"
             )
+
+
+@functools.cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    # One object for a set of devices: several of them give their collectives the same keys, and
+    # then a synchronized batch norm fails now and then.
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def _divide_cpu(num_devices: int) -> None:

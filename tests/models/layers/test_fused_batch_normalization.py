@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from models.layers import FusedBatchNormalization
+from trainer import distribution
 
 CHANNELS = 5
 VARIABLES = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -176,7 +177,7 @@ def test_two_replicas_equal_one_device_on_the_whole_batch():
     single = make_pair()[1]
     expected, (dx, dgamma, dbeta) = outputs_and_gradients(single, tf.constant(inputs), weights)
 
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = distribution.mirrored(2)
     with strategy.scope():
         mirrored = make_pair()[1]
 

@@ -53,7 +53,7 @@ def traced(contents, size, channels, **arguments):
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_decode_gives_the_pixels_of_pillow(kind, channels):
-    pixels = traced(FILES[kind], SIZE, channels, resize=False)
+    pixels = traced(FILES[kind], SIZE, channels)
     assert pixels.shape == (*SIZE, channels) and pixels.dtype == tf.uint8
     np.testing.assert_array_equal(pixels, decode_with_pillow(FILES[kind], SIZE, channels))
 
@@ -75,6 +75,15 @@ def test_decode_fails_on_what_is_no_whole_image(contents):
         traced(contents, SIZE, 3)
 
 
-def test_decode_without_resizing_fails_on_another_size():
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", ["jpeg", "jpeg grey", "jpeg cmyk"])
+def test_decode_of_what_is_known_to_be_uniform_is_the_same(kind, channels):
+    np.testing.assert_array_equal(
+        traced(FILES[kind], SIZE, channels, uniform=True), traced(FILES[kind], SIZE, channels)
+    )
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "gif", "webp"])
+def test_decode_of_what_is_not_uniform_after_all_fails(kind):
     with pytest.raises(tf.errors.OpError):
-        traced(FILES["jpeg"], (5, 5), 3, resize=False)
+        traced(FILES[kind], (5, 5), 3, uniform=True)

@@ -34,7 +34,7 @@ LAYOUTS = (
 )
 
 # Stands for the headers where none can be read; decoding then tells what is wrong.
-UNREADABLE = ImageHeader(height=1, width=1, grey=True)
+UNREADABLE = ImageHeader(height=1, width=1, grey=True, is_jpeg=False)
 
 ClassFiles = list[list[str]]  # for each class, its image files in order, relative to the root
 
@@ -183,7 +183,7 @@ def _load(
     known_facts = {
         "image_size": (height, width),
         "channels": facts["channels"],
-        "resize": facts["num_resized"] > 0,
+        "uniform": facts["all_jpeg"] and facts["num_resized"] == 0,
     }
     return {
         split: {"image": replace(of_split, **known_facts), "label": labels[split]}
@@ -204,6 +204,7 @@ def _read_headers(
     return {
         "image_size": list(size),
         "channels": channels or (1 if all(header.grey for header in every_header) else 3),
+        "all_jpeg": all(header.is_jpeg for header in every_header),
         "num_resized": sum((header.height, header.width) != size for header in every_header),
     }
 

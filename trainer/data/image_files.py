@@ -35,7 +35,7 @@ class ImageFiles(ArrayOnDisk):
         stats: int64 [N, 2], the size in bytes and the time of last change in nanoseconds.
         image_size: (height, width) that images are resized to where they differ.
         channels: 1 or 3; see `decoding.decode`.
-        resize: False where all images are known to have this size already.
+        uniform: whether all files are known to be JPEG of this size.
     """
 
     root: Path
@@ -43,7 +43,7 @@ class ImageFiles(ArrayOnDisk):
     stats: np.ndarray
     image_size: tuple[int, int]
     channels: int
-    resize: bool = True
+    uniform: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -81,7 +81,7 @@ class ImageFiles(ArrayOnDisk):
         paths = tf.constant([str(self.root / path) for path in self.paths])
 
         def read_one(path: tf.Tensor) -> tf.Tensor:
-            return decode(tf.io.read_file(path), self.image_size, self.channels, self.resize)
+            return decode(tf.io.read_file(path), self.image_size, self.channels, self.uniform)
 
         def read(rows: tf.Tensor) -> tf.Tensor:
             spec = tf.TensorSpec(self.shape[1:], tf.uint8)

@@ -68,7 +68,8 @@ def test_overfitting_two_batches_drives_the_loss_to_zero(tmp_path):
 
 @pytest.mark.parametrize("augment", ["shift", "mixup"])  # the batch is mixed before it is divided
 def test_two_replicas_train_as_one_device(augment, tmp_path):
-    words = ["model=mlp", "duration=5st", f"augment={augment}"]
+    # XLA draws other numbers, and compiles for one device alone.
+    words = ["model=mlp", "duration=5st", f"augment={augment}", "jit=false"]
     one = trained(tmp_path / "one", *words)
     two = trained(tmp_path / "two", *words, "strategy=mirrored", "strategy.num_devices=2")
     assert two[-1]["val/loss"] == pytest.approx(one[-1]["val/loss"], rel=1e-4)

@@ -112,7 +112,7 @@ def set_schedule(optimizer: Optimizer, schedule: Callable[[float], Any]) -> None
         schedule: from a peak learning rate to a number or a Keras schedule.
     """
     for member in members(optimizer):
-        member.learning_rate = schedule(float(member.learning_rate))
+        member.learning_rate = schedule(float(member.learning_rate.numpy()))
 
 
 def exclude_from_weight_decay(

@@ -30,6 +30,8 @@ def test_auto_leaves_iterators_alone():
     trainer = toy_trainer(data=Data(train=dataset), jit="auto")
     trainer.train_chunk(0, 1)
     assert not trainer.chunk.is_jit_compiled
+    with pytest.raises(ValueError, match="jit=true: XLA takes no batches from an iterator"):
+        toy_trainer(data=Data(train=dataset), jit=True)
 
 
 def test_several_replicas_are_not_compiled():

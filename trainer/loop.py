@@ -57,6 +57,8 @@ class Chunk:
     ) -> None:
         if jit is True and strategy.num_replicas_in_sync > 1:
             raise ValueError("jit=true: XLA compiles for one device; use jit=auto or strategy=none")
+        if jit is True and feed.waits:
+            raise ValueError("jit=true: XLA takes no batches from an iterator; use jit=auto")
         self._step = step
         self._feed = feed
         self._prepare = prepare

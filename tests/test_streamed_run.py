@@ -26,7 +26,7 @@ def train(root, run_dir, *words):
     return entry(
         [
             "data=class_folder", f"data.root={root}", "data.batch_size=8", "data.limit=30",
-            "model=mlp", "augment=flip_crop", "precision=float32", "duration=3ep",
+            "model=mlp", "augment=flip_crop", "precision=float32", "duration=3ep", "jit=false",
             f"hydra.run.dir={run_dir}", *words,
         ]
     )  # fmt: skip

@@ -72,7 +72,7 @@ class Child:
             self._process.join()
             raise RuntimeError(f"died with exit code {self._process.exitcode}") from None
         if isinstance(answer, Exception):
-            raise RuntimeError(f"{type(answer).__name__}: {answer}".splitlines()[0]) from answer
+            raise RuntimeError(str(answer).splitlines()[0])
         return answer
 
     def close(self) -> int:

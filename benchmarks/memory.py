@@ -17,7 +17,7 @@ def memory(connection: Connection, jit: bool | str, num_chunks: tuple[int, int])
     """
     import keras
 
-    from benchmarks.contenders.tapeloop import TracedTrainer, jit_argument
+    from benchmarks.contenders.tapeloop import TracedTrainer
     from benchmarks.problems import build_loss, build_optimizer, mlp
     from trainer import Data
 
@@ -45,7 +45,7 @@ def memory(connection: Connection, jit: bool | str, num_chunks: tuple[int, int])
             run_dir=run_dir,
             eval_every="10ep",
             checkpoint_every="1000min",
-            **jit_argument(jit),
+            jit=jit,
         )
         trainer.fit(f"{num_chunks[-1]}ep")
     connection.send({"memory_bytes": memory_bytes, "num_traces": trainer.num_traces})

@@ -1,8 +1,6 @@
 """Our own loop, by its public names."""
 
-import inspect
 import tempfile
-from typing import Any
 
 import tensorflow as tf
 
@@ -18,10 +16,10 @@ class TapeLoop:
 
     Args:
         problem: what is trained on what.
-        jit: as for the Trainer; None: its default.
+        jit: as for the Trainer.
     """
 
-    def __init__(self, problem: Problem, jit: bool | str | None = None) -> None:
+    def __init__(self, problem: Problem, jit: bool | str = False) -> None:
         self._run_dir = tempfile.TemporaryDirectory()
         self._num_epochs = 0
         self._num_examples = problem.num_examples
@@ -33,7 +31,7 @@ class TapeLoop:
             run_dir=self._run_dir.name,
             eval_every=None,
             checkpoint_every="1000min",
-            **jit_argument(jit),
+            jit=jit,
         )
 
     def run(self, num_epochs: int) -> int:
@@ -66,18 +64,3 @@ class TracedTrainer(Trainer):
     def _count(self, step: str) -> None:
         counts = self.__dict__.setdefault("num_traces", {"train": 0, "test": 0})
         counts[step] += 1
-
-
-def jit_argument(jit: bool | str | None) -> dict[str, Any]:
-    """Return the Trainer's argument, if any.
-
-    Raises:
-        NotImplementedError: if this Trainer cannot compile the chunk with XLA.
-    """
-    if jit is None:
-        return {}
-    if "jit" in inspect.signature(Trainer.__init__).parameters:
-        return {"jit": jit}
-    if jit is not False:
-        raise NotImplementedError("this Trainer has no argument jit")
-    return {}

@@ -1,6 +1,5 @@
 """A class folder through our own loader and augmentations."""
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -11,44 +10,34 @@ from trainer import Data
 from trainer.data.augment import PaddedCrop, RandomFlip
 from trainer.data.class_folder import class_folder
 
-CAN_STREAM = "feed" in inspect.signature(Data.__init__).parameters
-
 
 class TapeLoopFolder:
     """Goes through every batch inside the graph, as a chunk of steps does; nothing is trained.
 
-    Files are decoded anew in every epoch, as by the peer: streamed where `Data` can, else the
-    folder is loaded again before each.
+    Files are decoded anew in every epoch, as by the peer.
 
     Args:
         root: holds the class folders.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
         self._step = 0
-        self._open()
+        self._data = Data(
+            train=class_folder(str(root)).load()["train"],
+            batch_size=BATCH_SIZE,
+            augment={"flip": RandomFlip(), "shift": PaddedCrop(padding=MAX_SHIFT)},
+            feed="streamed",
+        )
+        self._go_through = tf.function(self._trace)
 
     def run(self, num_epochs: int) -> int:
         """Go through some epochs; return the number of images."""
         num_steps = self._data.feed("train").steps_per_epoch
         for _ in range(num_epochs):
-            if not CAN_STREAM:
-                self._open()
             plan = self._data.feed("train").plan(self._step, num_steps, num_steps)
             self._go_through(plan, tf.constant(self._step, tf.int64), tf.constant(num_steps))
             self._step += num_steps
         return num_epochs * num_steps * BATCH_SIZE
-
-    def _open(self) -> None:
-        streamed: dict[str, Any] = {"feed": "streamed"} if CAN_STREAM else {}
-        self._data = Data(
-            train=class_folder(str(self._root)).load()["train"],
-            batch_size=BATCH_SIZE,
-            augment={"flip": RandomFlip(), "shift": PaddedCrop(padding=MAX_SHIFT)},
-            **streamed,
-        )
-        self._go_through = tf.function(self._trace)
 
     def _trace(self, plan: Any, first_step: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
         total = tf.constant(0.0)

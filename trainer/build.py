@@ -12,7 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from trainer import targets
 from trainer.callbacks.config_text import ConfigText
-from trainer.config import CLASSIFYING, ConfigError, DataSettings, gets_num_classes
+from trainer.config import (
+    CLASSIFYING,
+    TRAINER_SETTINGS,
+    ConfigError,
+    DataSettings,
+    gets_num_classes,
+)
 from trainer.data.data import Data
 from trainer.data.dataset import Arrays, DataSet, check_arrays
 from trainer.data.placement import check_readable, choose_feed, read_into_memory
@@ -92,10 +98,6 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
             seed=config["seed"],
             feed=feed,
         )
-    settings = (
-        *("log_every", "eval_every", "checkpoint_every", "keep", "monitor", "monitor_mode"),
-        *("profile", "jit"),
-    )
     with _blaming("trainer"):
         trainer = targets.instantiate(
             config["trainer"],
@@ -108,7 +110,7 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
             strategy=strategy,
             update=update,
             run_dir=run_dir,
-            **{name: config[name] for name in settings},
+            **{name: config[name] for name in TRAINER_SETTINGS},
         )
     length = trainer.run_length(config["duration"]).in_updates(update.accumulate_steps)
     with _blaming("schedule"), strategy.scope():

@@ -46,14 +46,18 @@ NOT_BY_THE_OPTIMIZER = {
     "ema_overwrite_frequency": f"{_EVERY_BATCH}0.99, which leaves the training weights alone",
     "loss_scale_factor": "the loss is scaled where precision needs it; leave it out",
 }
+# The settings that are arguments of the Trainer, under the same names.
+TRAINER_SETTINGS = (
+    *("log_every", "eval_every", "checkpoint_every", "keep", "monitor", "monitor_mode"),
+    *("profile", "jit"),
+)
 # What build.py passes to these targets, so that no YAML file need give it.
 SUPPLIED = {
     "optimizer": set(NOT_BY_THE_OPTIMIZER),
     "schedule": {"learning_rate", "length"},
     "trainer": {
         *("model", "loss", "optimizer", "data", "metrics", "callbacks", "strategy", "run_dir"),
-        *("update", "jit", "log_every", "eval_every", "checkpoint_every", "keep"),
-        *("monitor", "monitor_mode", "profile"),
+        *("update", *TRAINER_SETTINGS),
     },
 }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-POLICIES = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+from trainer.settings import PRECISIONS
 
 
 def resolve(precision: str) -> str:
@@ -19,8 +19,8 @@ def resolve(precision: str) -> str:
     Raises:
         ValueError: for another name.
     """
-    if precision not in POLICIES:
-        raise ValueError(f"precision={precision!r}: choose one of {', '.join(POLICIES)}")
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r}: choose one of {', '.join(PRECISIONS)}")
     if precision != "auto":
         return precision
     return "mixed_bfloat16" if _has_bfloat16() else "float32"

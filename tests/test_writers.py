@@ -3,6 +3,7 @@ import threading
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from trainer.writers import RunWriter
@@ -80,12 +81,33 @@ def test_text_and_images_have_their_pages(tmp_path):
 
 def test_many_steps_are_written_as_rows(tmp_path):
     writer = RunWriter(tmp_path)
-    heads = [{"step": step, "epoch": step / 4} for step in range(1, 301)]
-    writer.rows(heads, {"train/loss": np.arange(300, dtype="float32")})
+    steps, losses = np.arange(1, 301), np.arange(300, dtype="float32")
+    writer.rows({"step": steps, "epoch": steps / 4, "train/loss": losses, "train/rate": -losses})
     writer.close()
     assert [row["train/loss"] for row in lines(tmp_path)] == list(range(300))
-    points = events(tmp_path / "train")["loss"]
-    assert [(step, p.float_val[0]) for step, p in points] == [(k + 1, float(k)) for k in range(300)]
+    for tag, sign in (("loss", 1), ("rate", -1)):
+        points = [(step, p.float_val[0]) for step, p in events(tmp_path / "train")[tag]]
+        assert points == [(k + 1, float(sign * k)) for k in range(300)]
+
+
+def test_steps_of_any_size_and_values_of_any_kind_are_read_back_as_written(tmp_path):
+    steps = np.array([0, 1, 127, 128, 2**31, 2**40, 2**62])
+    values = np.array([0, -0.0, 1e-45, 3.4e38, np.inf, -np.inf, np.nan], "float32")
+    writer = RunWriter(tmp_path)
+    writer.rows({"step": steps, "epoch": steps / 4, "val/loss": values})
+    writer.close()
+    points = events(tmp_path / "val")["loss"]
+    assert [step for step, _ in points] == steps.tolist()
+    np.testing.assert_array_equal([p.float_val[0] for _, p in points], values)
+
+
+def test_event_files_are_records_that_tensorflow_reads(tmp_path):
+    writer = RunWriter(tmp_path)
+    writer.rows({"step": np.arange(3), "epoch": np.zeros(3), "train/loss": np.ones(3)})
+    writer.text("config", "seed: 0")
+    writer.close()
+    file = next((tmp_path / "train").iterdir())
+    assert len(list(tf.data.TFRecordDataset(str(file)))) == 1 + 3 + 1
 
 
 def test_what_goes_wrong_in_the_thread_is_raised_by_the_next_call(tmp_path):

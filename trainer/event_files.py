@@ -2,13 +2,15 @@
 
 A record is its length, a checksum of that, the event, and a checksum of the event, as in TFRecord
 files. TensorBoard's own writer spends 14 microseconds on a record in Python's checksum and 30 on a
-scalar's message; with a native checksum and one message per tag it is 3 in all.
+scalar's message. Here the records of many steps are copies of one, made as an array of bytes.
 """
 
 import os
 import struct
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -36,18 +38,25 @@ class EventFile:
         self._file = (existing[0] if existing else folder / name).open("ab")
         self._file.truncate(length)
         self._file.seek(0, os.SEEK_END)
-        self._scalars: dict[str, Event] = {}
+        self._templates: dict[tuple[str, ...], _Template] = {}
         if self._file.tell() == 0:
             self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
-    def scalar(self, tag: str, step: int, value: float, wall_time: float) -> None:
-        """Append a point of a curve."""
-        event = self._scalars.get(tag)
-        if event is None:
-            event = self._scalars[tag] = Event(summary=_own(scalar_pb(tag, 0.0)))
-        event.step, event.wall_time = step, wall_time
-        event.summary.value[0].tensor.float_val[0] = value
-        self._write(event)
+    def scalars(
+        self, steps: np.ndarray, columns: Mapping[str, np.ndarray], wall_time: float
+    ) -> None:
+        """Append a point of each of several curves for each of several steps.
+
+        Args:
+            steps: int [N], 0 or more.
+            columns: tag to values [N].
+            wall_time: of all the points, seconds since the epoch.
+        """
+        tags = tuple(columns)
+        if tags not in self._templates:
+            self._templates[tags] = _Template(tags)
+        values = np.stack(list(columns.values()), axis=1)
+        self._file.write(self._templates[tags].records(steps, values, wall_time))
 
     def text(self, tag: str, step: int, markdown: str) -> None:
         """Append a text in Markdown."""
@@ -77,8 +86,61 @@ class EventFile:
 
     def _write(self, event: Event) -> None:
         content = event.SerializeToString()
-        length = struct.pack("<Q", len(content))
-        self._file.write(length + _masked_checksum(length) + content + _masked_checksum(content))
+        header = _header(len(content))
+        self._file.write(header + content + struct.pack("<I", _masked(_checksum(content))))
+
+
+class _Template:
+    """The record of one step with a value for each of some tags.
+
+    Every record has the same length: the step is written as a number of 9 bytes, which readers of
+    protocol buffers take as they take the shortest form.
+    """
+
+    def __init__(self, tags: tuple[str, ...]) -> None:
+        event, self._places = b"", []
+        for tag in tags:
+            # Where two values give different bytes is where the value stands.
+            zero, other = (_scalar_event(tag, value) for value in (0.0, _ALL_BYTES_SET))
+            place = next(k for k, (a, b) in enumerate(zip(zero, other, strict=True)) if a != b)
+            self._places.append(len(event) + place)
+            event += zero
+        self._wall_time = len(event) + 1
+        event += Event(wall_time=1.0).SerializeToString()
+        self._step = len(event) + 1
+        event += _STEP_FIELD + bytes(_STEP_BYTES)
+        self._header = _header(len(event))
+        self._record = np.frombuffer(self._header + event + bytes(4), np.uint8)
+
+    def records(self, steps: np.ndarray, values: np.ndarray, wall_time: float) -> bytes:
+        """Return the records of steps [N] with values [N, number of tags]."""
+        rows = np.tile(self._record, (len(steps), 1))
+        events = rows[:, len(self._header) : -4]
+        events[:, self._wall_time : self._wall_time + 8] = _bytes_of(np.float64(wall_time))
+        groups_of_7_bits = steps[:, None] >> (7 * np.arange(_STEP_BYTES)) & 0x7F
+        groups_of_7_bits[:, :-1] |= 0x80
+        events[:, self._step : self._step + _STEP_BYTES] = groups_of_7_bits
+        for k, place in enumerate(self._places):
+            events[:, place : place + 4] = _bytes_of(values[:, k : k + 1].astype("<f4"))
+        checksums = np.array([_checksum(event.tobytes()) for event in events], np.uint32)
+        rows[:, -4:] = _bytes_of(_masked(checksums)[:, None])
+        return rows.tobytes()
+
+
+_STEP_FIELD, _STEP_BYTES = b"\x10", 9
+_ALL_BYTES_SET = struct.unpack("<f", b"\1\1\1\1")[0]
+
+
+def _scalar_event(tag: str, value: float) -> bytes:
+    # Messages one after another are merged when read, their repeated fields joined: one event
+    # with a value for each tag.
+    return Event(summary=_own(scalar_pb(tag, value))).SerializeToString()
+
+
+def _bytes_of(numbers: Any) -> np.ndarray:
+    numbers = np.asarray(numbers)
+    little_endian = numbers.astype(numbers.dtype.newbyteorder("<"))
+    return np.frombuffer(little_endian.tobytes(), np.uint8).reshape(*numbers.shape[:-1], -1)
 
 
 def _own(summary: Summary) -> Summary:
@@ -86,8 +148,16 @@ def _own(summary: Summary) -> Summary:
     return Summary.FromString(summary.SerializeToString())
 
 
-def _masked_checksum(content: bytes) -> bytes:
+def _header(length: int) -> bytes:
+    packed = struct.pack("<Q", length)
+    return packed + struct.pack("<I", _masked(_checksum(packed)))
+
+
+def _checksum(content: bytes) -> int:
+    return google_crc32c.value(content)
+
+
+def _masked(checksum: Any) -> Any:
     # Masked, as TFRecord has it, since a checksum of something that holds checksums is a weak one.
-    checksum = google_crc32c.value(content)
     rotated = (checksum >> 15 | checksum << 17) & 0xFFFFFFFF
-    return struct.pack("<I", (rotated + 0xA282EAD8) & 0xFFFFFFFF)
+    return (rotated + 0xA282EAD8) & 0xFFFFFFFF

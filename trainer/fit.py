@@ -52,7 +52,7 @@ class Fit:
         self._seconds_limit = 60 * duration.amount if duration.is_wall_time else math.inf
         if Duration.parse(trainer.log_every).is_wall_time:
             raise ValueError(f"log_every={trainer.log_every}: in steps, epochs or examples")
-        self._logging = Every(trainer.log_every, length)
+        self._log_every_steps = max(1, length.steps(trainer.log_every))
         self._evaluation = Every(trainer.eval_every, length)
         self._checkpoint = Every(trainer.checkpoint_every, length)
         self._epoch = Every("1ep", length)
@@ -141,12 +141,13 @@ class Fit:
     def _write_scalars(self, first_step: int, scalars: dict[str, np.ndarray]) -> None:
         if self._trainer.writer is None:
             return
-        steps = range(first_step + 1, self._trainer.step + 1)
-        written = [k for k, step in enumerate(steps) if self._logging.is_due(step)]
-        if written:
-            columns = {f"train/{name}": column[written] for name, column in scalars.items()}
+        steps = np.arange(first_step + 1, self._trainer.step + 1)
+        is_written = steps % self._log_every_steps == 0
+        if is_written.any():
+            heads = {"step": steps, "epoch": self._epochs(steps)}
+            columns = heads | {f"train/{name}": column for name, column in scalars.items()}
             with self._trainer.stopwatch.measure("writing"):
-                self._trainer.writer.rows([self._row(steps[k]) for k in written], columns)
+                self._trainer.writer.rows({n: c[is_written] for n, c in columns.items()})
 
     # ---- what is due between chunks
 
@@ -178,7 +179,8 @@ class Fit:
             # The curve of `train/loss` has a point for every step already.
             values.pop("train/loss")
             times = {f"time/{k}": v for k, v in trainer.stopwatch.seconds().items()}
-            trainer.writer.row(self._row(trainer.step) | values | times)
+            head = {"step": trainer.step, "epoch": float(self._epochs(trainer.step))}
+            trainer.writer.row(head | values | times)
 
     def _note_best(self, values: dict[str, float]) -> None:
         trainer = self._trainer
@@ -262,5 +264,5 @@ class Fit:
         val_logs = {f"val_{name}": value for name, value in self._val_values.items()}
         return self._trainer.train_metrics.result() | val_logs
 
-    def _row(self, step: int) -> dict[str, float]:
-        return {"step": step, "epoch": round(step / self._length.steps_per_epoch, 6)}
+    def _epochs(self, steps: Any) -> Any:
+        return np.round(steps / self._length.steps_per_epoch, 6)

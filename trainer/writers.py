@@ -5,23 +5,22 @@ cuts them back to there, and goes on without a duplicated or a missing point. A 
 writes them, so that steps wait for no disk.
 """
 
-import json
-import math
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import orjson
 
 from trainer.event_files import EventFile
 
 Positions = Mapping[str, int]
 
 _SPLITS = ("train", "val")
+_JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE  # and null for NaN
 _QUEUE_LENGTH = 32
 """Chunks that may wait to be written; with more, the steps wait, so that memory stays bounded."""
 
@@ -50,28 +49,17 @@ class RunWriter:
         self._thread.start()
 
     def row(self, values: Mapping[str, float]) -> None:
-        """Write one line of `metrics.jsonl`, and its `train/…` and `val/…` values as events.
+        """Write one row; see `rows`."""
+        self.rows({name: np.array([value]) for name, value in values.items()})
+
+    def rows(self, columns: Mapping[str, np.ndarray]) -> None:
+        """Write lines of `metrics.jsonl`, and their `train/…` and `val/…` values as events.
 
         Args:
-            values: `step`, `epoch` and values such as `train/loss`; `time/…` for wall-clock
-                figures.
+            columns: `step` and `epoch`, and values such as `train/loss`, all [N]; `time/…` for
+                wall-clock figures.
         """
-        self._submit(lambda: self._write_row(values))
-
-    def rows(self, heads: list[Mapping[str, float]], columns: Mapping[str, np.ndarray]) -> None:
-        """Write a row for each of several steps.
-
-        Args:
-            heads: `step` and `epoch` of each.
-            columns: name to one value a step.
-        """
-
-        def write() -> None:
-            names, values = list(columns), np.stack(list(columns.values()), axis=1).tolist()
-            for head, row in zip(heads, values, strict=True):
-                self._write_row({**head, **dict(zip(names, row, strict=True))})
-
-        self._submit(write)
+        self._submit(lambda: self._write_rows(columns))
 
     def text(self, tag: str, markdown: str, step: int = 0) -> None:
         """Write Markdown to TensorBoard's text page."""
@@ -122,18 +110,21 @@ class RunWriter:
                 self._error = error
             self._queue.task_done()
 
-    def _write_row(self, values: Mapping[str, float]) -> None:
-        line = {name: _json_number(value) for name, value in values.items()}
-        self._metrics.write(json.dumps(line).encode() + b"\n")
-        step, now = int(values["step"]), time.time()
-        for name, value in values.items():
-            split, _, tag = name.partition("/")
-            if split in _SPLITS:
-                self._events[split].scalar(tag, step, value, now)
-            elif split == "time":
-                self._events["train"].scalar(name, step, value, now)
+    def _write_rows(self, columns: Mapping[str, np.ndarray]) -> None:
+        steps = columns["step"]
+        rows = zip(*columns.values(), strict=True)
+        lines = [orjson.dumps(dict(zip(columns, row, strict=True)), option=_JSON) for row in rows]
+        self._metrics.write(b"".join(lines))
+        for split, events in self._events.items():
+            curves = {_tag(name): v for name, v in columns.items() if _split(name) == split}
+            if curves:
+                events.scalars(steps, curves, time.time())
 
 
-def _json_number(value: Any) -> Any:
-    # JSON has no NaN: null keeps the line readable for every parser.
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _split(name: str) -> str:
+    group = name.partition("/")[0]
+    return "train" if group == "time" else group
+
+
+def _tag(name: str) -> str:
+    return name.removeprefix("train/").removeprefix("val/")

@@ -287,3 +287,27 @@ def test_a_loss_scale_optimizer_is_refused():
     optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))
     with pytest.raises(ValueError, match="precision=mixed_float16"):
         toy_trainer(optimizer=optimizer)
+
+
+@pytest.mark.parametrize("steps_in_a_window", [1, 2])
+def test_a_variable_that_the_loss_does_not_depend_on_is_left_alone(strategy, steps_in_a_window):
+    class TwoLayers(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.used, self.unused = keras.layers.Dense(3), keras.layers.Dense(3)
+
+        def call(self, inputs, training=False):
+            self.unused(inputs)
+            return self.used(inputs)
+
+    with strategy.scope():
+        trainer = toy_trainer(
+            model=TwoLayers(),
+            optimizer=keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.1),
+            strategy=strategy,
+            update=Update(accumulate_steps=steps_in_a_window),
+        )
+    before = trainer.model.unused.kernel.numpy(), trainer.model.used.kernel.numpy()
+    trainer.train_chunk(0, 4)
+    np.testing.assert_array_equal(trainer.model.unused.kernel.numpy(), before[0])
+    assert not np.array_equal(trainer.model.used.kernel.numpy(), before[1])

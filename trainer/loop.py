@@ -87,11 +87,12 @@ class Chunk:
         if self._compiled is None:
             self._compile(plan, step)
         try:
-            buffers = self._compiled(plan, step, tf.constant(num_steps, tf.int32))
+            buffer = self._compiled(plan, step, tf.constant(num_steps, tf.int32))
         except tf.errors.OpError:
             self._feed.check(first_step, num_steps)
             raise
-        scalars = {name: buffer.numpy()[:num_steps] for name, buffer in buffers.items()}
+        columns = np.ascontiguousarray(buffer.numpy()[:num_steps].T)
+        scalars = dict(zip(self._names, columns, strict=True))
         if _WAITED in scalars:
             self.data_seconds += float(scalars.pop(_WAITED).sum())
         return scalars
@@ -143,20 +144,18 @@ class Chunk:
         scalars = {name: tf.cast(value, tf.float32) for name, value in scalars.items()}
         return distribution.mean_over_replicas(scalars) if scalars else scalars
 
-    def _trace_chunk(
-        self, plan: Any, first_step: tf.Tensor, num_steps: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        buffers = [tf.TensorArray(tf.float32, CAPACITY, element_shape=[]) for _ in self._names]
+    def _trace_chunk(self, plan: Any, first_step: tf.Tensor, num_steps: tf.Tensor) -> tf.Tensor:
+        buffer = tf.TensorArray(tf.float32, CAPACITY, element_shape=[len(self._names)])
 
-        def body(k: tf.Tensor, buffers: list[tf.TensorArray]) -> tuple[tf.Tensor, list]:
+        def body(k: tf.Tensor, buffer: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             scalars = self._one_step(plan, k, first_step + tf.cast(k, tf.int64))
-            values = [scalars[name] for name in self._names]
-            return k + 1, [b.write(k, value) for b, value in zip(buffers, values, strict=True)]
+            row = tf.convert_to_tensor([scalars[name] for name in self._names], tf.float32)
+            return k + 1, buffer.write(k, row)
 
-        _, buffers = tf.while_loop(
-            lambda k, buffers: k < num_steps, body, (tf.constant(0), buffers), parallel_iterations=1
+        _, buffer = tf.while_loop(
+            lambda k, _: k < num_steps, body, (tf.constant(0), buffer), parallel_iterations=1
         )
-        return {name: buffer.stack() for name, buffer in zip(self._names, buffers, strict=True)}
+        return buffer.stack()
 
 
 def is_fast_under_xla(traced: Any) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 
@@ -19,7 +20,7 @@ class MetricSet:
     def __init__(self, metrics: Mapping[str, keras.metrics.Metric], split: str) -> None:
         if "loss" in metrics:
             raise ValueError("metrics: the name 'loss' is taken by the mean loss; choose another")
-        self.loss = keras.metrics.Mean(name=f"{split}_loss")
+        self.loss = _LossMean(name=f"{split}_loss")
         self.metrics = {name: _copy(name, metric) for name, metric in metrics.items()}
 
     def update(
@@ -34,13 +35,13 @@ class MetricSet:
             weight: float32 [B], 0 on padding.
             losses: float32 [B], one value an example.
         """
-        self.loss.update_state(losses, sample_weight=weight)
+        self.loss.update_state(losses, weight)
         for metric in self.metrics.values():
             metric.update_state(_labels_for(metric, labels), logits, sample_weight=weight)
 
     def result(self) -> dict[str, float]:
         """Return the values since the last reset; eager."""
-        values = {"loss": float(self.loss.result())}
+        values = {"loss": self.loss.mean()}
         return values | {name: float(metric.result()) for name, metric in self.metrics.items()}
 
     def reset(self) -> None:
@@ -72,6 +73,18 @@ class MetricSet:
         """All sums and counts, in a fixed order."""
         metrics = [self.loss, *self.metrics.values()]
         return [variable for metric in metrics for variable in metric.variables]
+
+
+class _LossMean(keras.metrics.Mean):
+    """A mean whose sums are added to in place, in half as many operations as Keras'."""
+
+    def update_state(self, losses: tf.Tensor, weight: tf.Tensor) -> None:
+        self.total.value.assign_add(tf.reduce_sum(losses * weight))
+        self.count.value.assign_add(tf.reduce_sum(weight))
+
+    def mean(self) -> float:
+        total, count = float(self.total.numpy()), float(self.count.numpy())
+        return float(np.float32(total / count)) if count else 0.0
 
 
 def _labels_for(metric: keras.metrics.Metric, labels: tf.Tensor) -> tf.Tensor:

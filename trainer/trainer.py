@@ -218,7 +218,8 @@ class Trainer:
 
     def flush_update(self) -> None:
         """Make an update of the gradients that a last, partial window holds."""
-        tf.function(self.updater.flush)()
+        if self.updater.is_deferred:
+            tf.function(self.updater.flush)()
 
     # ---- what evolves
 

@@ -97,9 +97,12 @@ class Updater:
         optimizer.build(self._weights)
 
         self._loss_scale = LossScale() if model.dtype_policy.name == "mixed_float16" else None
-        self._is_deferred = update.accumulate_steps > 1 or self._loss_scale is not None
+        self.is_deferred = update.accumulate_steps > 1 or self._loss_scale is not None
+        """Whether `commit` makes the updates, and not `take`."""
         self._num_taken = keras.Variable(0, dtype="int32", trainable=False, name="num_taken")
-        self._sums = [_zeros_like(w, "gradient_sum") for w in self._weights if self._is_deferred]
+        self._sums = [_zeros_like(w, "gradient_sum") for w in self._weights if self.is_deferred]
+        self._position = {id(weight): k for k, weight in enumerate(self._weights)}
+        self._has_gradient: set[int] = set()
         self._averaged = list(model.variables) if update.ema_decay is not None else []
         self._averaged = [v for v in self._averaged if v.dtype.startswith(("float", "bfloat"))]
         self._shadows = [
@@ -111,7 +114,7 @@ class Updater:
     def variables(self) -> list[keras.Variable]:
         """What evolves here, beside optimizer and averages, in a fixed order."""
         scale = self._loss_scale.variables if self._loss_scale else []
-        window = [self._num_taken, *self._sums] if self._is_deferred else []
+        window = [self._num_taken, *self._sums] if self.is_deferred else []
         return [*window, *scale]
 
     @property
@@ -150,10 +153,11 @@ class Updater:
         means = distribution.mean_over_replicas([tf.convert_to_tensor(g) for g, _ in pairs])
         taken = [w for _, w in pairs]
         norm = tf.linalg.global_norm(means)
-        if self._is_deferred:
-            position = {id(weight): k for k, weight in enumerate(self._weights)}
+        if self.is_deferred:
             for mean, weight in zip(means, taken, strict=True):
-                self._sums[position[id(weight)]].assign_add(mean)
+                position = self._position[id(weight)]
+                self._has_gradient.add(position)
+                self._sums[position].assign_add(mean)
             return norm / self._loss_scale.value if self._loss_scale else norm
         means = self._update.clipped(means)
         # Keras adds up the gradients of the replicas, and these are equal on all of them.
@@ -164,7 +168,7 @@ class Updater:
 
     def commit(self) -> None:
         """Finish a step: end the window if it is full, average the weights; traced, outside."""
-        if not self._is_deferred:
+        if not self.is_deferred:
             self._average()
             return
         self._num_taken.assign_add(1)
@@ -172,9 +176,8 @@ class Updater:
         tf.cond(is_full, self._end_window, lambda: None)
 
     def flush(self) -> None:
-        """Make an update of what a last, partial window holds, if anything; traced, outside."""
-        if self._is_deferred:
-            tf.cond(self._num_taken > 0, self._end_window, lambda: None)
+        """Update by what a last, partial window holds; traced, outside, where `is_deferred`."""
+        tf.cond(self._num_taken > 0, self._end_window, lambda: None)
 
     @contextmanager
     def averaged_weights(self) -> Iterator[None]:
@@ -205,8 +208,9 @@ class Updater:
         self._num_taken.assign(0)
 
     def _step(self, divisor: tf.Tensor) -> None:
-        means = [tf.convert_to_tensor(total) / divisor for total in self._sums]
-        self._optimizer.apply(self._update.clipped(means), self._weights)
+        positions = sorted(self._has_gradient)
+        means = [tf.convert_to_tensor(self._sums[k]) / divisor for k in positions]
+        self._optimizer.apply(self._update.clipped(means), [self._weights[k] for k in positions])
         self._average()
 
     def _average(self) -> None:

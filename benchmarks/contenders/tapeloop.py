@@ -4,8 +4,10 @@ import tempfile
 
 import tensorflow as tf
 
-from benchmarks.problems import Problem, build_loss, build_optimizer
+from benchmarks.problems import LEARNING_RATE, MOMENTUM, Problem
 from trainer import Data, Trainer
+from trainer.fused_optimizers import SGD
+from trainer.losses import CrossEntropy
 
 
 class TapeLoop:
@@ -25,8 +27,8 @@ class TapeLoop:
         self._num_examples = problem.num_examples
         self._trainer = TracedTrainer(
             model=problem.build_our_model(),
-            loss=build_loss(),
-            optimizer=build_optimizer(),
+            loss=CrossEntropy(),
+            optimizer=SGD(LEARNING_RATE, momentum=MOMENTUM),
             data=Data(train=(problem.inputs, problem.labels), batch_size=problem.batch_size),
             run_dir=self._run_dir.name,
             eval_every=None,

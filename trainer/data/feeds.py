@@ -66,7 +66,7 @@ class ResidentFeed(Feed):
 
     def batch(self, plan: tf.Tensor, k: tf.Tensor) -> Batch:
         """Return the k-th batch of a plan; padding has weight 0."""
-        return gather(self._tensors, tf.gather(plan, k))
+        return gather(self._tensors, tf.gather(plan, k), self._order.has_padding)
 
 
 class DatasetFeed(Feed):
@@ -123,16 +123,17 @@ class DatasetFeed(Feed):
         return {key: pad(tensor) for key, tensor in batch.items()}
 
 
-def gather(tensors: Batch, indices: tf.Tensor) -> Batch:
+def gather(tensors: Batch, indices: tf.Tensor, has_padding: bool) -> Batch:
     """Return the examples at `indices`, int32 [B], and their weights; traced.
 
-    Where an index is `PADDING` the weight is 0, and the example is the first one.
+    Where an index is `PADDING` the weight is 0, and the example is the first one. Without padding
+    the weights are constants, of which TensorFlow makes no operations.
     """
-    rows = tf.maximum(indices, 0)
+    rows = tf.maximum(indices, 0) if has_padding else indices
     batch = {key: tf.gather(tensor, rows) for key, tensor in tensors.items()}
-    is_example = tf.cast(tf.not_equal(indices, PADDING), tf.float32)
-    weight = batch.get("weight")
-    batch["weight"] = is_example if weight is None else weight * is_example
+    batch.setdefault("weight", tf.ones(indices.shape, tf.float32))
+    if has_padding:
+        batch["weight"] *= tf.cast(tf.not_equal(indices, PADDING), tf.float32)
     return batch
 
 

@@ -1,6 +1,7 @@
 """Which examples make up a batch: a pure function of (seed, step), whatever ran before."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,6 +34,9 @@ class ShuffledOrder:
                 f"{self.num_examples} examples; choose data.batch_size={self.num_examples} or less"
             )
 
+    has_padding: ClassVar[bool] = False
+    """Whether `indices` may hold `PADDING`."""
+
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in an epoch."""
@@ -40,12 +44,13 @@ class ShuffledOrder:
 
     def indices(self, first_step: int, num_steps: int) -> np.ndarray:
         """Return the examples of consecutive steps: int32 [num_steps, batch_size]."""
-        rows = np.empty((num_steps, self.batch_size), np.int32)
-        for row, step in enumerate(range(first_step, first_step + num_steps)):
-            epoch, batch = divmod(step, self.steps_per_epoch)
-            start = batch * self.batch_size
-            rows[row] = self._permutation(epoch)[start : start + self.batch_size]
-        return rows
+        parts, step, end = [], first_step, first_step + num_steps
+        while step < end:
+            epoch, first = divmod(step, self.steps_per_epoch)
+            last = min(self.steps_per_epoch, first + end - step)
+            parts.append(self._permutation(epoch)[first * self.batch_size : last * self.batch_size])
+            step += last - first
+        return np.concatenate(parts).reshape(num_steps, self.batch_size)
 
     def _permutation(self, epoch: int) -> np.ndarray:
         cached = self._epoch  # read once: threads of several iterators may be here together
@@ -67,6 +72,11 @@ class SequentialOrder:
 
     num_examples: int
     batch_size: int
+
+    @property
+    def has_padding(self) -> bool:
+        """Whether `indices` may hold `PADDING`."""
+        return self.num_examples % self.batch_size > 0
 
     @property
     def steps_per_epoch(self) -> int:

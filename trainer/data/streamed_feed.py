@@ -108,4 +108,4 @@ class StreamedFeed(Feed):
     def _batch_of(self, indices: tf.Tensor) -> Batch:
         rows = tf.maximum(indices, 0)  # padding: any example, with weight 0
         on_disk = {key: read(rows) for key, read in self._readers.items()}
-        return gather(self._tensors, indices) | on_disk
+        return gather(self._tensors, indices, self._order.has_padding) | on_disk

@@ -6,6 +6,7 @@ from toy import BATCH_SIZE, NUM_VAL, toy_arrays, toy_data, toy_model, toy_traine
 
 from trainer.data.data import Data
 from trainer.data.order import ShuffledOrder
+from trainer.losses import CrossEntropy
 
 
 def softmax(logits):
@@ -168,3 +169,14 @@ def test_a_user_dataset_trains_as_arrays_do():
 def test_monitoring_what_is_not_there_is_refused():
     with pytest.raises(ValueError, match="no metric 'acc'; there are loss, accuracy"):
         toy_trainer(monitor="val/acc", data=toy_data())
+
+
+def test_a_loss_for_soft_labels_alone_is_refused_before_training():
+    features, labels = toy_arrays(32, 0)
+    soft = np.eye(3, dtype="float32")[labels]
+    data = Data(train=(features, soft), val=(features, labels), batch_size=8)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    expected = "loss categorical_crossentropy does not take the integer labels"
+    with pytest.raises(ValueError, match=expected):
+        toy_trainer(data=data, loss=loss, metrics={})
+    toy_trainer(data=data, loss=CrossEntropy(), metrics={}).fit("1ep")

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from trainer import targets
+from trainer.keras_arguments import NOT_BY_THE_OPTIMIZER, instead
 from trainer.quiet import import_tensorflow
 from trainer.settings import MISSING, DataSettings, Settings, UpdateSettings
 from trainer.suggestions import dotted_keys, nearest, nearest_setting
@@ -30,22 +31,6 @@ OBJECTS = ("data", "model", "loss", "optimizer", "schedule", "strategy", "traine
 COLLECTIONS = ("augment", "metrics", "callbacks")
 # In these groups every target that takes `num_classes` gets the data's, so null or nothing will do.
 CLASSIFYING = ("augment", "model", "loss", "metrics")
-# What Keras' optimizers would do by themselves, wrongly outside of `fit`: why, and what to set.
-_BEFORE_THE_SUM = "Keras clips before the gradients of the replicas are added; set "
-_EVERY_BATCH = "Keras averages at every batch, not at every update; set update.ema_decay="
-NOT_BY_THE_OPTIMIZER = {
-    "clipnorm": f"{_BEFORE_THE_SUM}update.clip_norm=",
-    "clipvalue": f"{_BEFORE_THE_SUM}update.clip_value=",
-    "global_clipnorm": f"{_BEFORE_THE_SUM}update.clip_global_norm=",
-    "gradient_accumulation_steps": (
-        "Keras advances the schedule at every batch, not at every update; "
-        "set update.accumulate_steps="
-    ),
-    "use_ema": f"{_EVERY_BATCH}0.99",
-    "ema_momentum": _EVERY_BATCH,
-    "ema_overwrite_frequency": f"{_EVERY_BATCH}0.99, which leaves the training weights alone",
-    "loss_scale_factor": "the loss is scaled where precision needs it; leave it out",
-}
 # The settings that are arguments of the Trainer, under the same names.
 TRAINER_SETTINGS = (
     *("log_every", "eval_every", "checkpoint_every", "keep", "monitor", "monitor_mode"),
@@ -187,9 +172,7 @@ def _check_optimizer(optimizer: dict[str, Any]) -> None:
         )
     for path, node in targets.nodes(optimizer, "optimizer"):
         for key in node.keys() & NOT_BY_THE_OPTIMIZER.keys():
-            why = NOT_BY_THE_OPTIMIZER[key]
-            value = in_yaml(node[key])
-            raise ConfigError(f"{path}.{key}={value}: {why}{value if why.endswith('=') else ''}")
+            raise ConfigError(f"{path}.{instead(key, node[key])}")
 
 
 def _check_targets(config: dict[str, Any]) -> None:

@@ -77,17 +77,33 @@ def per_example(loss: PerExampleLoss) -> PerExampleLoss:
                 f"loss {type(loss).__name__} takes integer labels, but mixup or CutMix has made "
                 "them soft; use trainer.losses.CrossEntropy"
             )
-        values = tf.cast(loss(labels, logits), tf.float32)
-        if values.shape.rank != 1:
-            name = getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__))
+        try:
+            values = tf.cast(loss(labels, logits), tf.float32)
+        except ValueError as error:
+            if not is_integer(labels):
+                raise
             raise ValueError(
-                f"loss {name!r} returned shape {values.shape} for labels {labels.shape} and logits "
-                f"{logits.shape}; it must return one value per example, shape [B]: "
+                f"loss {_name(loss)} does not take the integer labels {labels.shape} that an "
+                f"evaluation has; use trainer.losses.CrossEntropy ({str(error).splitlines()[0]})"
+            ) from error
+        if values.shape.rank != 1:
+            raise ValueError(
+                f"loss {_name(loss)!r} returned shape {values.shape} for labels {labels.shape} and "
+                f"logits {logits.shape}; it must return one value per example, shape [B]: "
                 "average over the other axes, and leave the batch to the Trainer"
             )
         return values
 
     return checked
+
+
+def is_integer(labels: tf.Tensor) -> bool:
+    """Return whether labels are class numbers, and not soft ones or values to regress."""
+    return len(labels.shape) == 1 and tf.as_dtype(labels.dtype).is_integer
+
+
+def _name(loss: PerExampleLoss) -> str:
+    return getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__))
 
 
 def _without_reduction(loss: keras.losses.Loss) -> keras.losses.Loss:

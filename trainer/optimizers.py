@@ -7,15 +7,10 @@ from typing import Any, TypeAlias
 import keras
 import tensorflow as tf
 
-# Keras' arguments that are wrong in a custom loop, and where the same is set instead.
-_SET_ELSEWHERE = {
-    "clipnorm": "clip_norm",
-    "clipvalue": "clip_value",
-    "global_clipnorm": "clip_global_norm",
-    "gradient_accumulation_steps": "accumulate_steps",
-    "use_ema": "ema_decay",
-    "loss_scale_factor": None,
-}
+from trainer.keras_arguments import NOT_BY_THE_OPTIMIZER, instead
+
+# These have a default, and do nothing without `use_ema`.
+_IDLE_ALONE = {"ema_momentum", "ema_overwrite_frequency"}
 
 
 class ParameterGroups:
@@ -146,10 +141,7 @@ def check_arguments(optimizer: Optimizer) -> None:
                 "optimizer: LossScaleOptimizer is not needed; with precision=mixed_float16 the "
                 "Trainer scales the loss itself, give it the inner optimizer"
             )
-        for name, setting in _SET_ELSEWHERE.items():
-            if getattr(member, name, None):
-                instead = f"set update.{setting} instead" if setting else "leave it out"
-                raise ValueError(
-                    f"optimizer.{name}={getattr(member, name)}: Keras does this at the wrong place "
-                    f"of a custom loop; {instead}"
-                )
+        for name in NOT_BY_THE_OPTIMIZER:
+            value = getattr(member, name, None)
+            if value and name not in _IDLE_ALONE:
+                raise ValueError(f"optimizer.{instead(name, value)}")

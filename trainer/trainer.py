@@ -271,14 +271,23 @@ class Trainer:
         # so that an error in the model is shown with the model's own line.
         for feed in self.data.feeds.values():
             distribution.check_batch_size(feed.batch_size, self.strategy)
-        batch = {key: tensor[:2] for key, tensor in self.data.example_batch().items()}
+        batch = self._two_examples("train")
         logits = self.model(model_inputs(batch), training=False)
         self.updater = Updater(self.update, self.optimizer, self.model)
         distribution.check_variables(self.model.variables, self.strategy, "model")
         distribution.check_variables(self.optimizer.variables, self.strategy, "optimizer")
         # Keras' callbacks look for one optimizer on the model, where `compile` would have put it.
         self.model.optimizer = members(self.optimizer)[0]
-        losses = self.loss(batch["label"], logits)
-        for metrics in (self.train_metrics, self.test_metrics):
-            self.strategy.run(metrics.update, (batch["label"], logits, batch["weight"], losses))
-            metrics.reset()
+        # Labels may be soft in training and whole numbers in evaluation: both are tried.
+        self._try(self.train_metrics, batch, logits)
+        evaluated = next((split for split in self.data.feeds if split != "train"), "train")
+        self._try(self.test_metrics, self._two_examples(evaluated), logits)
+
+    def _two_examples(self, split: str) -> Batch:
+        return {key: tensor[:2] for key, tensor in self.data.example_batch(split).items()}
+
+    def _try(self, metrics: MetricSet, batch: Batch, logits: tf.Tensor) -> None:
+        labels, weight = batch["label"], batch["weight"]
+        losses = self.loss(labels, logits)
+        self.strategy.run(metrics.update, (labels, logits, weight, losses))
+        metrics.reset()

@@ -96,15 +96,17 @@ class Data:
         """Whether batches have an `image`."""
         return "image" in self.feeds["train"].keys
 
-    def example_batch(self) -> Batch:
-        """Return the first training batch as the model will see it; eager."""
-        feed = self.feeds["train"]
+    def example_batch(self, split: str = "train") -> Batch:
+        """Return the first batch of a split as the model will see it; eager."""
+        feed = self.feed(split)
         plan = feed.plan(0, 1, 1)
         try:
             batch = feed.batch(plan, tf.constant(0))
         except tf.errors.OpError:
             feed.check(0, 1)
             raise
+        if split != "train":
+            return self.transform.evaluation(batch)
         return self.transform.training(batch, tf.constant(0, tf.int64))
 
 

@@ -90,6 +90,67 @@ def test_a_signal_saves_and_stops(tmp_path):
     assert trainer.checkpoints.latest().step == trainer.step
 
 
+class SignalInEvaluation(keras.callbacks.Callback):
+    """Sends a signal when an evaluation begins, once."""
+
+    def __init__(self, number):
+        super().__init__()
+        self._number = number
+
+    def on_test_begin(self, logs=None):
+        if self._number:
+            number, self._number = self._number, None
+            os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("duration", ["1ep", "3ep"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_in_an_evaluation_stops_it_and_it_is_made_up_for(tmp_path, number, duration):
+    def trainer(name, *callbacks):
+        return toy_trainer(run_dir=tmp_path / name, callbacks=list(callbacks))
+
+    whole, stopped, resumed = (
+        trainer("whole"), trainer("parts", SignalInEvaluation(number)), trainer("parts"),
+    )  # fmt: skip
+    whole.fit(duration)
+    stopped.fit(duration)
+    assert stopped.interrupted_by == number.name
+    assert stopped.step == STEPS_PER_EPOCH
+    assert not [row for row in rows(tmp_path / "parts") if "val/loss" in row]
+    resumed.fit(duration)
+    assert resumed.interrupted_by is None
+    assert rows(tmp_path / "parts") == rows(tmp_path / "whole")
+    assert resumed.ranking == whole.ranking
+
+
+def test_weights_that_early_stopping_holds_survive(tmp_path):
+    def trainer(*callbacks):
+        stopping = keras.callbacks.EarlyStopping(
+            "val_loss", patience=3, min_delta=100, restore_best_weights=True
+        )
+        return toy_trainer(run_dir=tmp_path, callbacks=[stopping, *callbacks])
+
+    trainer(StopAt(2 * STEPS_PER_EPOCH)).fit("20ep")
+    resumed = trainer()
+    resumed.fit("20ep")
+    assert resumed.step == 4 * STEPS_PER_EPOCH
+    first_epoch = toy_trainer()
+    first_epoch.fit("1ep")
+    for ours, best in zip(weights(resumed), weights(first_epoch), strict=True):
+        np.testing.assert_array_equal(ours, best)
+
+
+def test_a_csv_log_goes_on(tmp_path):
+    def trainer(*callbacks):
+        log = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))
+        return toy_trainer(run_dir=tmp_path / "run", callbacks=[log, *callbacks])
+
+    trainer(StopAt(STEPS_PER_EPOCH)).fit("3ep")
+    trainer().fit("3ep")
+    epochs = [line.split(",")[0] for line in (tmp_path / "log.csv").read_text().splitlines()]
+    assert epochs == ["epoch", "0", "1", "2"]
+
+
 def test_a_finished_run_is_left_alone(tmp_path):
     toy_trainer(run_dir=tmp_path).fit("2ep")
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}

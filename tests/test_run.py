@@ -14,7 +14,7 @@ from test_fit import rows
 from test_writers import events
 
 from trainer.__main__ import entry
-from trainer.checkpoint import CheckpointFolder
+from trainer.checkpoint_folder import CheckpointFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = ["model=mlp", "data.limit=200", "precision=float32"]
@@ -33,9 +33,10 @@ def finished(tmp_path_factory):
 
 def test_a_run_folder_holds_everything(finished):
     names = {str(path.relative_to(finished)) for path in finished.rglob("*") if path.is_file()}
+    (best,) = (name for name in names if name.startswith("checkpoints/best_"))
     assert {name for name in names if "tfevents" not in name} == {
-        "config.yaml", "manifest.json", "metrics.jsonl", "train.log",
-        "checkpoints/best.safetensors", "checkpoints/step_000000018.safetensors",
+        "config.yaml", "lock", "manifest.json", "metrics.jsonl", "train.log",
+        best, "checkpoints/step_000000018.safetensors",
     }  # fmt: skip
     assert {name.split("/")[0] for name in names if "tfevents" in name} == {"train", "val"}
 
@@ -128,7 +129,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     assert "Stopped by SIGINT at step 1, state saved." in log
     assert f"hydra.run.dir={tmp_path}" in log
     monkeypatch.undo()
-    assert train(tmp_path, "duration=2ep") == 0
+    assert train(tmp_path) == 0
     assert "going on from step 1" in (tmp_path / "train.log").read_text()
 
 
@@ -166,3 +167,24 @@ def test_what_cannot_be_built_is_one_line_and_leaves_nothing(words, message, tmp
     assert message in error
     assert error.count("\n") == 1
     assert not run_dir.exists()
+
+
+def test_deterministic_operations_are_a_setting_of_the_process(tmp_path):
+    words = [*SMALL, "duration=2st", "deterministic=true", f"hydra.run.dir={tmp_path}"]
+    program = (
+        "import sys; from trainer.__main__ import entry; code = entry(sys.argv[1:]);"
+        "from tensorflow.python.framework import config;"
+        "sys.exit(code or not config.is_op_determinism_enabled())"
+    )
+    subprocess.run([sys.executable, "-c", program, *words], cwd=ROOT, check=True)
+
+
+def test_the_best_three_and_every_second_checkpoint_stay(tmp_path):
+    words = ["duration=6ep", "keep_best=3", "keep_every=2ep", "optimizer.learning_rate=0.01"]
+    assert train(tmp_path, *words) == 0
+    steps = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    logged = [(r["val/accuracy"], -r["step"]) for r in rows(tmp_path) if "val/accuracy" in r]
+    best = sorted(-step for _, step in sorted(logged, reverse=True)[:3])
+    assert steps == [f"best_{step:09d}.safetensors" for step in best] + [
+        f"step_{step:09d}.safetensors" for step in (12, 24, 36)
+    ]

@@ -1,5 +1,4 @@
 import json
-import threading
 
 import numpy as np
 import pytest
@@ -116,19 +115,3 @@ def test_what_goes_wrong_in_the_thread_is_raised_by_the_next_call(tmp_path):
     with pytest.raises(KeyError, match="step"):
         writer.flush()
     writer.close()
-
-
-def test_the_queue_is_bounded(tmp_path):
-    writer = RunWriter(tmp_path)
-    release = threading.Event()
-    writer._submit(release.wait)
-    for _ in range(writer._queue.maxsize):
-        writer._submit(lambda: None)
-    blocked = threading.Thread(target=writer.row, args=({"step": 1},))
-    blocked.start()
-    blocked.join(0.1)
-    assert blocked.is_alive()
-    release.set()
-    blocked.join(10)
-    writer.close()
-    assert len(lines(tmp_path)) == 1

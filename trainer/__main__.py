@@ -66,12 +66,16 @@ def _command(name: str, arguments: list[str]) -> int:
     if name not in names:
         line = f"{name}: neither a command nor KEY=VALUE; {nearest(name, names)}"
         return _report(line, BAD_USAGE)
+    from trainer.checkpoint import CheckpointError
     from trainer.config import ConfigError
+    from trainer.disk import RunFolderError
 
     try:
         return importlib.import_module(f"trainer.commands.{name}").main(arguments)
     except ConfigError as error:
         return _report(str(error), BAD_USAGE)
+    except (CheckpointError, RunFolderError) as error:
+        return _report(str(error), FAILED)
 
 
 def _train(words: list[str]) -> int:
@@ -114,8 +118,12 @@ def _job(cfg: "DictConfig", wants_traceback: bool) -> float | None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from trainer.checkpoint import CheckpointError
     from trainer.config import ConfigError, check
     from trainer.data.dataset import UnreadableExamplesError
+    from trainer.disk import RunFolderError
+    from trainer.nonfinite import NonFiniteError
+    from trainer.run_lock import remove_if_unused
 
     job = HydraConfig.get()
     run_dir, is_sweep = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
@@ -127,14 +135,19 @@ def _job(cfg: "DictConfig", wants_traceback: bool) -> float | None:
     except Exception as error:
         is_usage = isinstance(error, ConfigError)
         is_one_line = isinstance(
-            error, ConfigError | MissingTensorFlowError | UnreadableExamplesError
+            error,
+            ConfigError
+            | MissingTensorFlowError
+            | UnreadableExamplesError
+            | CheckpointError
+            | RunFolderError
+            | NonFiniteError,
         )
         if wants_traceback or not is_one_line:
             traceback.print_exc()
         else:
             print(f"[{job.job.override_dirname}] {error}" if is_sweep else error, file=sys.stderr)
-        if not any(run_dir.iterdir()):
-            run_dir.rmdir()
+        remove_if_unused(run_dir)
     exit_code = BAD_USAGE if is_usage else FAILED
     # After an exception Hydra goes on with a sweep; a single job's it would only print again.
     raise JobFailedError(exit_code) if is_sweep else SystemExit(exit_code)

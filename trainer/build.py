@@ -25,7 +25,7 @@ from trainer.data.placement import check_readable, choose_feed, read_into_memory
 from trainer.data.splits import hold_out, limit
 from trainer.data.statistics import channel_statistics
 from trainer.optimizers import set_schedule
-from trainer.precision import set_policy
+from trainer.precision import enable_determinism, set_policy
 from trainer.trainer import Trainer
 from trainer.update import Update
 
@@ -62,6 +62,8 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
     config: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
     keras.utils.clear_session()
     keras.utils.set_random_seed(config["seed"])
+    if config["deterministic"]:
+        enable_determinism()
     with _blaming("strategy"):
         strategy = targets.instantiate(config["strategy"])
     precision = set_policy(config["precision"])

@@ -1,15 +1,14 @@
-"""How the state is kept: one safetensors file a checkpoint, whole or absent.
+"""How a state is kept: one safetensors file a checkpoint, whole or absent.
 
-`checkpoints/step_000001170.safetensors` are the last ones, `checkpoints/best.safetensors` is the
-best. A file is written beside, synced and renamed; it carries a checksum that loading verifies. The
+A file is written beside, synced and renamed; it carries a checksum that loading verifies. The
 format holds arrays and text alone, so that loading runs no code.
 """
 
 import hashlib
 import json
-import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,12 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from trainer.disk import blaming_disk
 from trainer.fingerprint import fingerprint
 
-logger = logging.getLogger(__name__)
 
-BEST = "best.safetensors"
-_PATTERN = "step_*.safetensors"
+class CheckpointError(ValueError):
+    """A checkpoint is damaged, or of another run; the message is one line for the user."""
 
 
 @dataclass(frozen=True)
@@ -43,106 +42,74 @@ class Checkpoint:
     path: Path | None = None
 
 
-class CheckpointFolder:
-    """The checkpoints of one run.
-
-    Args:
-        folder: made when the first checkpoint is written.
-        keep: how many of the last checkpoints stay, at least 1.
-    """
-
-    def __init__(self, folder: Path, keep: int = 1) -> None:
-        if keep < 1:
-            raise ValueError(f"keep={keep}: at least 1 checkpoint is kept")
-        self.folder = folder
-        self._keep = keep
-
-    def save(self, checkpoint: Checkpoint) -> Path:
-        """Write a checkpoint, then remove the ones past `keep`."""
-        path = self.folder / f"step_{checkpoint.step:09d}.safetensors"
-        _write(path, checkpoint)
-        for old in self._files()[self._keep :]:
-            old.unlink()
-        return path
-
-    def save_best(self, checkpoint: Checkpoint) -> Path:
-        """Replace the best checkpoint."""
-        _write(self.folder / BEST, checkpoint)
-        return self.folder / BEST
-
-    def best(self) -> Checkpoint | None:
-        """Return the best checkpoint, or None where there is none.
-
-        Raises:
-            ValueError: if it is damaged.
-        """
-        path = self.folder / BEST
-        return load(path) if path.exists() else None
-
-    def latest(self) -> Checkpoint | None:
-        """Return the newest intact checkpoint, or None where there is none at all.
-
-        Raises:
-            ValueError: if there are checkpoints and none of them is intact.
-        """
-        files = self._files()
-        for path in files:
-            try:
-                return load(path)
-            except ValueError as error:
-                logger.warning("%s; trying the one before", error)
-        if files:
-            raise ValueError(
-                f"none of the {len(files)} checkpoint(s) in {self.folder} is intact; "
-                "remove that folder to begin anew"
-            )
-        return None
-
-    def _files(self) -> list[Path]:
-        return sorted(self.folder.glob(_PATTERN), reverse=True)
-
-
 def load(path: Path) -> Checkpoint:
     """Read and verify a checkpoint.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged, or no checkpoint.
+        CheckpointError: if it is damaged, or no checkpoint.
     """
     if not path.exists():
         raise FileNotFoundError(f"no checkpoint {path}")
-    try:
+    with _blaming_damage(path):
         with safetensors.safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         step, facts = int(header["step"]), json.loads(header["facts"])
         intact = header["sha256"] == _checksum(step, arrays, header["facts"])
-    except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise ValueError(f"checkpoint {path} is damaged: {error}") from error
     if not intact:
-        raise ValueError(f"checkpoint {path} is damaged: its checksum does not match")
+        raise CheckpointError(f"checkpoint {path} is damaged: its checksum does not match")
     return Checkpoint(step, arrays, facts, path)
 
 
-def _write(path: Path, checkpoint: Checkpoint) -> None:
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, or leave everything as it was.
+
+    Raises:
+        RunFolderError: if the disk is full or does not let it be written.
+    """
     facts = json.dumps(checkpoint.facts)
     header = {
         "step": str(checkpoint.step),
         "facts": facts,
         "sha256": _checksum(checkpoint.step, checkpoint.arrays, facts),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
+    content = safetensors.numpy.save(dict(checkpoint.arrays), metadata=header)
     beside = path.with_suffix(".partial")
-    with beside.open("wb") as file:
-        file.write(safetensors.numpy.save(dict(checkpoint.arrays), metadata=header))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    with blaming_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def load_facts(path: Path) -> dict[str, Any]:
+    """Read a checkpoint's facts alone, unverified.
+
+    Raises:
+        CheckpointError: if it is damaged, or no checkpoint.
+    """
+    with _blaming_damage(path), safetensors.safe_open(path, framework="numpy") as file:
+        return json.loads((file.metadata() or {})["facts"])
+
+
+@contextmanager
+def _blaming_damage(path: Path) -> Iterator[None]:
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        yield
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"checkpoint {path} is damaged: {error}") from error
 
 
 def _checksum(step: int, arrays: Mapping[str, np.ndarray], facts: str) -> str:

@@ -33,8 +33,8 @@ COLLECTIONS = ("augment", "metrics", "callbacks")
 CLASSIFYING = ("augment", "model", "loss", "metrics")
 # The settings that are arguments of the Trainer, under the same names.
 TRAINER_SETTINGS = (
-    *("log_every", "eval_every", "checkpoint_every", "keep", "monitor", "monitor_mode"),
-    *("profile", "jit"),
+    *("log_every", "eval_every", "checkpoint_every", "keep", "keep_best", "keep_every"),
+    *("monitor", "monitor_mode", "profile", "jit", "on_nonfinite"),
 )
 # What build.py passes to these targets, so that no YAML file need give it.
 SUPPLIED = {
@@ -221,10 +221,15 @@ def load(run_dir: Path, overrides: Sequence[str] = ()) -> DictConfig:
         cfg = cast(DictConfig, OmegaConf.load(path))
     except (OmegaConfBaseException, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(cfg, DictConfig):
+        raise ConfigError(f"{path}: cannot be read: it holds no settings")
     known = dotted_keys(cast(dict[str, Any], OmegaConf.to_container(cfg)))
     for override in overrides:
         key = override.partition("=")[0]
         if key not in known:
             raise ConfigError(f"{override}: no such setting; {nearest_setting(key, known)}")
     cfg.merge_with_dotlist(list(overrides))
-    return check(cfg)
+    try:
+        return check(cfg)
+    except ConfigError as error:
+        raise error if overrides else ConfigError(f"{path}: {error}") from error

@@ -27,9 +27,16 @@ def log_to_console() -> None:
     _LOGGER.setLevel(logging.INFO)
 
 
+class LogFile(logging.FileHandler):
+    """A log file without which a run goes on, should the disk be full."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Leave the record out: it was on the terminal as well."""
+
+
 def log_to_file(path: Path) -> logging.Handler:
     """Also appends the `trainer` log to a file; returns the handler, to be closed with the run."""
-    handler = logging.FileHandler(path)
+    handler = LogFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     _LOGGER.addHandler(handler)
     return handler

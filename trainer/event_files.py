@@ -5,7 +5,6 @@ files. TensorBoard's own writer spends 14 microseconds on a record in Python's c
 scalar's message. Here the records of many steps are copies of one, made as an array of bytes.
 """
 
-import os
 import struct
 import time
 from collections.abc import Mapping
@@ -22,24 +21,25 @@ from tensorboard.plugins.scalar.summary_v2 import scalar_pb
 from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.util import tensor_util
 
+from trainer.appended_file import AppendedFile, Position
+
 
 class EventFile:
     """One folder's event file.
 
     Args:
         folder: made if it is not there; the event file in it is appended to.
-        length: bytes of the file that stay.
+        position: where the file stood when it is taken up; None begins anew.
     """
 
-    def __init__(self, folder: Path, length: int = 0) -> None:
+    def __init__(self, folder: Path, position: Position | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        existing = sorted(folder.glob("events.out.tfevents.*"))
+        existing = sorted(folder.glob("events.out.tfevents.*.tapeloop"))
         name = f"events.out.tfevents.{int(time.time())}.tapeloop"
-        self._file = (existing[0] if existing else folder / name).open("ab")
-        self._file.truncate(length)
-        self._file.seek(0, os.SEEK_END)
+        path = existing[0] if existing else folder / name
+        self._file = AppendedFile(path, position, _num_bytes_of_whole_records)
         self._templates: dict[tuple[str, ...], _Template] = {}
-        if self._file.tell() == 0:
+        if self._file.position()["length"] == 0:
             self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def scalars(
@@ -75,10 +75,13 @@ class EventFile:
         )
         self._write(Event(wall_time=time.time(), step=step, summary=summary))
 
-    def flush(self) -> int:
-        """Hand everything to the operating system; return the length in bytes."""
-        self._file.flush()
-        return self._file.tell()
+    def position(self) -> Position:
+        """Hand everything to the operating system; return where the file stands."""
+        return self._file.position()
+
+    def sync(self) -> None:
+        """Wait until everything is on the disk."""
+        self._file.sync()
 
     def close(self) -> None:
         """Flush and close the file."""
@@ -146,6 +149,18 @@ def _bytes_of(numbers: Any) -> np.ndarray:
 def _own(summary: Summary) -> Summary:
     # Through bytes, since TensorBoard makes these of TensorFlow's message class where there is one.
     return Summary.FromString(summary.SerializeToString())
+
+
+def _num_bytes_of_whole_records(content: bytes) -> int:
+    length = 0
+    while len(header := content[length : length + 12]) == 12:
+        (size,) = struct.unpack("<Q", header[:8])
+        record = content[length + 12 : length + 12 + size + 4]
+        checksum = struct.pack("<I", _masked(_checksum(record[:-4])))
+        if header != _header(size) or len(record) != size + 4 or record[-4:] != checksum:
+            break
+        length += 12 + size + 4
+    return length
 
 
 def _header(length: int) -> bytes:

@@ -1,6 +1,5 @@
 """One call of `Trainer.fit`: chunks of steps, and between them whatever is due."""
 
-import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +12,14 @@ from trainer.checkpoint import Checkpoint
 from trainer.durations import Duration
 from trainer.loop import Pace
 from trainer.profiling import Profile
-from trainer.signals import StopRequest
-from trainer.state import (
-    callback_state,
-    restore,
-    restore_callback,
-    snapshot,
-)
+from trainer.recovery import Recovery
+from trainer.run_lock import run_lock
+from trainer.run_state import RunState
+from trainer.signals import StopRequest, StopRequestedError
 from trainer.stopwatch import Stopwatch
-from trainer.writers import RunWriter
 
 if TYPE_CHECKING:
     from trainer.trainer import Trainer
-
-logger = logging.getLogger(__name__)
 
 
 class Fit:
@@ -38,7 +31,7 @@ class Fit:
             evaluate, end the epoch, save: whatever is due
 
     Args:
-        trainer: whose steps are run, and whose `step`, `best` and `writer` this sets.
+        trainer: whose steps are run, and whose `step`, `ranking` and `writer` this sets.
         duration: of the whole run, counted from its first step.
 
     Raises:
@@ -59,37 +52,57 @@ class Fit:
         self._history = keras.callbacks.History()
         self._all_callbacks = [*trainer.callbacks, self._history]
         self._own_callbacks = [c for c in trainer.callbacks if isinstance(c, TrainerCallback)]
-        self._val_values: dict[str, float] = {}
+        self._state = RunState(trainer, self._all_callbacks)
+        self._recovery = Recovery(trainer, self._state)
         num_profiled = length.steps(trainer.profile) if trainer.profile else 0
         self._profile = Profile(num_profiled, trainer.run_dir and trainer.run_dir / "train")
-        self._num_steps_here = 0
+        self._has_moved = False
 
     def run(self) -> keras.callbacks.History:
         """Train, and return Keras' history of the epochs."""
+        with run_lock(self._trainer.run_dir), StopRequest() as stop:
+            self._trainer.stop_request = stop
+            try:
+                self._train(stop)
+            finally:
+                self._close()
+        return self._history
+
+    def _train(self, stop: StopRequest) -> None:
         trainer = self._trainer
         self._pace = Pace()
         trainer.stopwatch = Stopwatch()
-        self._callbacks = self._prepare_callbacks()
+        trainer.model.stop_training = False
+        found = self._state.take_up()
+        self._callbacks = self._prepare_callbacks(is_resumed=found is not None)
+        self._callbacks.on_train_begin()
+        if found:
+            self._state.restore_callbacks(found)
+        if self._state.is_due:
+            self._has_moved = True
+            self._do_what_is_due()
+        while not self._is_over() and not stop.received:
+            self._run_chunk()
+            self._do_what_is_due()
+        is_unfinished = self._state.is_due or not self._is_over()
+        trainer.interrupted_by = stop.received if is_unfinished else None
+        if trainer.interrupted_by is None:
+            self._callbacks.on_train_end(self._train_and_val_logs())
+        if self._has_moved:
+            self._state.save()
+
+    def _close(self) -> None:
+        trainer = self._trainer
+        trainer.stop_request = None
+        self._profile.close()
+        for callback in self._own_callbacks:
+            callback.close()
         try:
-            callback_states = self._resume()
-            self._callbacks.on_train_begin()
-            self._restore_callbacks(callback_states)
-            with StopRequest() as stop:
-                while not self._is_over() and not stop.received:
-                    self._run_chunk()
-                    self._do_what_is_due()
-            trainer.interrupted_by = stop.received if not self._is_over() else None
-            if trainer.interrupted_by is None:
-                self._callbacks.on_train_end(self._train_and_val_logs())
-            if self._num_steps_here:
-                self._save()
+            if trainer.checkpoints:
+                trainer.checkpoints.close()
         finally:
-            self._profile.close()
-            for callback in self._own_callbacks:
-                callback.close()
             if trainer.writer:
                 trainer.writer.close()
-        return self._history
 
     # ---- steps
 
@@ -103,23 +116,27 @@ class Fit:
     def _run_chunk(self) -> None:
         trainer = self._trainer
         first_step = trainer.step
-        steps_per_epoch = self._length.steps_per_epoch
-        epoch, batch = divmod(first_step, steps_per_epoch)
+        epoch, batch = divmod(first_step, self._length.steps_per_epoch)
         if batch == 0:
             trainer.train_metrics.reset()
-            self._val_values = {}
+            self._state.val_values = {}
             self._callbacks.on_epoch_begin(epoch)
         at_most = self._profile.at_most(self._steps_to_next_event(first_step))
         num_steps = self._pace.num_steps(at_most)
         self._callbacks.on_train_batch_begin(batch)
+        self._recovery.remember()
         scalars, seconds = self._measured_chunk(first_step, num_steps)
-        trainer.step += num_steps
-        self._num_steps_here += num_steps
-        self._write_scalars(first_step, scalars)
-        last = {name: float(values[-1]) for name, values in scalars.items()}
-        self._callbacks.on_train_batch_end(batch + num_steps - 1, last)
+        self._has_moved = True
+        bad_step = self._recovery.bad_step(scalars)
+        if bad_step is not None:
+            scalars = self._recovery.go_past(first_step, bad_step, scalars, self._write_scalars)
+        else:
+            trainer.step += num_steps
+            self._write_scalars(first_step, scalars)
+        last = {name: float(values[-1]) for name, values in scalars.items() if len(values)}
+        self._callbacks.on_train_batch_end((trainer.step - 1) % self._length.steps_per_epoch, last)
         for callback in self._own_callbacks:
-            callback.on_chunk_end(num_steps, scalars, seconds)
+            callback.on_chunk_end(trainer.step - first_step, scalars, seconds)
 
     def _measured_chunk(
         self, first_step: int, num_steps: int
@@ -139,9 +156,10 @@ class Fit:
         return min(u for u in upcoming if u is not None) - step
 
     def _write_scalars(self, first_step: int, scalars: dict[str, np.ndarray]) -> None:
-        if self._trainer.writer is None:
+        num_steps = len(next(iter(scalars.values()), ()))
+        if self._trainer.writer is None or not num_steps:
             return
-        steps = np.arange(first_step + 1, self._trainer.step + 1)
+        steps = np.arange(first_step + 1, first_step + num_steps + 1)
         is_written = steps % self._log_every_steps == 0
         if is_written.any():
             heads = {"step": steps, "epoch": self._epochs(steps)}
@@ -156,14 +174,18 @@ class Fit:
         is_over = self._is_over()
         if is_over:
             self._trainer.flush_update()
-        is_epoch_end = self._epoch.is_due(step)
-        if self._evaluation.is_due(step) or is_over:
-            self._evaluate()
-        if is_epoch_end or is_over:
+        if self._state.is_due or self._evaluation.is_due(step) or is_over:
+            self._state.is_due = True
+            try:
+                self._evaluate()
+            except StopRequestedError:
+                return
+            self._state.is_due = False
+        if self._epoch.is_due(step) or is_over:
             epoch = math.ceil(step / self._length.steps_per_epoch) - 1
             self._callbacks.on_epoch_end(epoch, self._train_and_val_logs())
         if self._checkpoint.is_due(step):
-            self._save()
+            self._state.save()
 
     def _evaluate(self) -> None:
         trainer = self._trainer
@@ -171,9 +193,10 @@ class Fit:
         if "val" in trainer.data.feeds:
             self._callbacks.on_test_begin()
             with trainer.stopwatch.measure("evaluation"):
-                self._val_values = trainer.evaluate("val")
-            values |= {f"val/{k}": v for k, v in self._val_values.items()}
-            self._callbacks.on_test_end(self._val_values)
+                val_values = trainer.evaluate("val")
+            self._state.val_values = val_values
+            values |= {f"val/{k}": v for k, v in val_values.items()}
+            self._callbacks.on_test_end(val_values)
         self._note_best(values)
         if trainer.writer:
             # The curve of `train/loss` has a point for every step already.
@@ -185,67 +208,30 @@ class Fit:
     def _note_best(self, values: dict[str, float]) -> None:
         trainer = self._trainer
         value = values[trainer.monitor]
-        is_better = trainer.best is None or (
-            value > trainer.best if trainer.monitor_mode == "max" else value < trainer.best
-        )
-        if math.isfinite(value) and is_better:
-            trainer.best = value
-            if trainer.checkpoints:
-                best = Checkpoint(trainer.step, trainer.evaluated_weights(), {"values": values})
-                with trainer.stopwatch.measure("checkpoints"):
-                    trainer.checkpoints.save_best(best)
-
-    # ---- what evolves
-
-    def _save(self) -> None:
-        trainer = self._trainer
-        if trainer.checkpoints is None or trainer.writer is None:
+        if not math.isfinite(value):
             return
-        with trainer.stopwatch.measure("writing"):
-            positions = trainer.writer.flush()
-        facts = {
-            "best": trainer.best,
-            "val_values": self._val_values,
-            "seconds": trainer.stopwatch.seconds(),
-            "stop_training": bool(trainer.model.stop_training),
-            "positions": positions,
-            "callbacks": {key: callback_state(c) for key, c in self._callbacks_by_key().items()},
-        }
-        with trainer.stopwatch.measure("checkpoints"):
-            trainer.checkpoints.save(Checkpoint(trainer.step, snapshot(trainer.variables), facts))
-
-    def _resume(self) -> dict[str, Any]:
-        """Take up the state of the newest checkpoint, if any; return that of the callbacks."""
-        trainer = self._trainer
-        checkpoint = trainer.checkpoints.latest() if trainer.checkpoints else None
-        facts: dict[str, Any] = dict(checkpoint.facts) if checkpoint else {}
-        if checkpoint:
-            restore(trainer.variables, checkpoint.arrays, source=str(checkpoint.path))
-            trainer.step = checkpoint.step
-            trainer.best = facts["best"]
-            trainer.model.stop_training = facts["stop_training"]
-            self._val_values = facts["val_values"]
-            trainer.stopwatch = Stopwatch(facts["seconds"])
-            logger.info("going on from step %s (%s)", f"{checkpoint.step:,}", checkpoint.path)
-        if trainer.run_dir:
-            trainer.writer = RunWriter(trainer.run_dir, facts.get("positions"))
-        return facts.get("callbacks", {})
-
-    def _restore_callbacks(self, states: dict[str, Any]) -> None:
-        # After `on_train_begin`, in which Keras' callbacks begin anew.
-        for key, callback in self._callbacks_by_key().items():
-            restore_callback(callback, states.get(key, {}))
+        sign = -1 if trainer.monitor_mode == "max" else 1
+        # Of equal values the earlier step stays ahead.
+        ranking = [*trainer.ranking, (value, trainer.step)]
+        ranking.sort(key=lambda entry: (sign * entry[0], entry[1]))
+        trainer.ranking = ranking[: trainer.keep_best]
+        if trainer.checkpoints and (value, trainer.step) in trainer.ranking:
+            facts = {"values": values, "value": value, "mode": trainer.monitor_mode}
+            with trainer.stopwatch.measure("checkpoints"):
+                weights = Checkpoint(trainer.step, trainer.evaluated_weights(), dict(facts))
+                trainer.checkpoints.save_best(weights, trainer.ranking)
 
     # ---- callbacks
 
-    def _prepare_callbacks(self) -> keras.callbacks.CallbackList:
+    def _prepare_callbacks(self, is_resumed: bool) -> keras.callbacks.CallbackList:
         trainer = self._trainer
-        trainer.model.stop_training = False
         for callback in self._own_callbacks:
             callback.trainer = trainer
             callback.length = self._length
         for callback in trainer.callbacks:
             metric = str(getattr(callback, "monitor", "")).removeprefix("val_")
+            if is_resumed and isinstance(callback, keras.callbacks.CSVLogger):
+                callback.append = True
             if getattr(callback, "mode", None) == "auto" and metric in trainer.test_metrics.metrics:
                 callback.mode = trainer.test_metrics.direction(metric)
         total_steps = self._length.total_steps
@@ -257,11 +243,8 @@ class Fit:
             verbose=0,
         )
 
-    def _callbacks_by_key(self) -> dict[str, keras.callbacks.Callback]:
-        return {f"{k}/{type(c).__name__}": c for k, c in enumerate(self._all_callbacks)}
-
     def _train_and_val_logs(self) -> dict[str, float]:
-        val_logs = {f"val_{name}": value for name, value in self._val_values.items()}
+        val_logs = {f"val_{name}": value for name, value in self._state.val_values.items()}
         return self._trainer.train_metrics.result() | val_logs
 
     def _epochs(self, steps: Any) -> Any:

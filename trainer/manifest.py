@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import platform
 import shlex
 import subprocess
@@ -35,8 +36,14 @@ def manifest(
         "python": platform.python_version(),
         "platform": platform.platform(),
         "devices": [device.name for device in tf.config.list_logical_devices()],
+        "cpus": _num_cpus(),
         "intra_op_threads": tf.config.threading.get_intra_op_parallelism_threads(),
     }
+
+
+def _num_cpus() -> int | None:
+    # Those that this process may use, where the system tells; TensorFlow makes as many threads.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def command_line() -> str:

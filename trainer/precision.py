@@ -33,6 +33,15 @@ def set_policy(precision: str) -> str:
     return policy
 
 
+def enable_determinism() -> None:
+    """Let TensorFlow use only operations that give the same bits every time; for the process.
+
+    CPUs do so anyway. On GPUs convolutions become slower, and an operation without such a kernel is
+    an error.
+    """
+    tf.config.experimental.enable_op_determinism()
+
+
 def _has_bfloat16() -> bool:
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:

@@ -7,8 +7,18 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from trainer.build import Built, build
+from trainer.config import ConfigError, load
 from trainer.console import log_to_console, log_to_file
+from trainer.disk import blaming_disk
 from trainer.manifest import command_line, manifest, write_manifest
+from trainer.run_lock import run_lock
+from trainer.same_run import (
+    data_differences,
+    differences,
+    read_manifest,
+    refusal,
+    warn_of_another_machine,
+)
 from trainer.signals import EXIT_CODE_INTERRUPTED
 
 logger = logging.getLogger(__name__)
@@ -30,29 +40,53 @@ def run(cfg: DictConfig, run_dir: Path) -> float | None:
         SystemExit: with code 75, if a signal stopped the run; the same command goes on with it.
     """
     log_to_console()
-    built = build(cfg, run_dir)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    log_file = log_to_file(run_dir / "train.log")
-    try:
-        _describe(cfg, built, run_dir)
-        started = time.monotonic()
-        first_step = built.trainer.step
-        built.trainer.fit(built.duration)
-        _summarise(built, run_dir, time.monotonic() - started, first_step)
-    finally:
-        logging.getLogger("trainer").removeHandler(log_file)
-        log_file.close()
+    with run_lock(run_dir):
+        cfg = _as_begun(cfg, run_dir)
+        built = build(cfg, run_dir)
+        log_file = log_to_file(run_dir / "train.log")
+        try:
+            _describe(cfg, built, run_dir)
+            started = time.monotonic()
+            first_step = built.trainer.step
+            built.trainer.fit(built.duration)
+            _summarise(built, run_dir, time.monotonic() - started, first_step)
+        finally:
+            logging.getLogger("trainer").removeHandler(log_file)
+            log_file.close()
     if built.trainer.interrupted_by:
         raise SystemExit(EXIT_CODE_INTERRUPTED)
     return built.trainer.best
 
 
+def _as_begun(cfg: DictConfig, run_dir: Path) -> DictConfig:
+    """Return the configuration to go on with, where the folder holds a run already."""
+    if not (run_dir / "config.yaml").exists() or not any(run_dir.glob("checkpoints/*.safetensors")):
+        return cfg
+    there = load(run_dir)
+    containers = [OmegaConf.to_container(config) for config in (there, cfg)]
+    differing = differences(*containers)  # type: ignore[arg-type]
+    if differing and cfg.resume == "same":
+        raise ConfigError(refusal(run_dir, differing))
+    for difference in differing:
+        logger.info("gone on as the %s says: %s", cfg.resume, difference)
+    there.resume = cfg.resume
+    return there if cfg.resume == "folder" else cfg
+
+
 def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
     """Write what the run is, to its folder and the terminal."""
     trainer, data = built.trainer, built.trainer.data
-    OmegaConf.save(cfg, run_dir / "config.yaml")
     facts = manifest(command_line(), cfg.seed, built.precision, built.splits)
-    write_manifest(run_dir / "manifest.json", facts)
+    if trainer.checkpoints and trainer.checkpoints.latest():
+        before = read_manifest(run_dir / "manifest.json")
+        differing = data_differences(before, facts)
+        if differing and cfg.resume != "command":
+            raise ConfigError(refusal(run_dir, differing))
+        warn_of_another_machine(before, facts)
+        facts["begun"] = before.get("begun", before.get("started"))
+    with blaming_disk(run_dir):
+        OmegaConf.save(OmegaConf.merge(cfg, {"resume": "same"}), run_dir / "config.yaml")
+        write_manifest(run_dir / "manifest.json", facts)
     counts = ", ".join(
         f"{split} {len(arrays['label']):,}" for split, arrays in built.splits.items()
     )

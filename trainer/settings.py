@@ -10,10 +10,12 @@ from typing import Any
 
 from trainer.data.dataset import FEEDS
 from trainer.durations import Duration
+from trainer.nonfinite import ACTIONS
 
 MISSING = "???"
 """The default of a setting that must be given, as OmegaConf writes it."""
 
+RESUMES = ("same", "folder", "command")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 MODES = ("auto", "min", "max")
 
@@ -48,6 +50,15 @@ class Settings:
     eval_every: str | None = _setting("above 0, such as 1ep, or null", _is_period)
     checkpoint_every: str = _setting("above 0, such as 1ep", _is_period)
     keep: int = _setting("a whole number, at least 1", lambda keep: keep >= 1)
+    keep_best: int = _setting("a whole number, at least 1", lambda keep: keep >= 1, 1)
+    keep_every: str | None = _setting(
+        "above 0, in st, ep, ex or %, or null",
+        lambda text: _is_period(text) and not Duration.parse(text).is_wall_time,
+        None,
+    )
+    resume: str = _setting(f"one of {', '.join(RESUMES)}", lambda r: r in RESUMES, "same")
+    on_nonfinite: str = _setting(f"one of {', '.join(ACTIONS)}", lambda a: a in ACTIONS, "stop")
+    deterministic: bool = _setting("true or false", lambda d: d in (True, False), False)
     monitor: str = _setting("val/METRIC or train/SCALAR", bool)
     monitor_mode: str = _setting(f"one of {', '.join(MODES)}", lambda mode: mode in MODES)
     profile: str | None = _setting(

@@ -1,12 +1,17 @@
-"""Ctrl-C and SIGTERM ask a run to stop after the current chunk, with its state saved."""
+"""Ctrl-C, SIGTERM and SIGUSR1 ask a run to stop after the current chunk, with its state saved."""
 
 import signal
 import threading
 from types import FrameType, TracebackType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""The last is what Slurm's `--signal=USR1@60` sends before the time is up."""
 EXIT_CODE_INTERRUPTED = 75
 """EX_TEMPFAIL of sysexits.h: try again, the run can be resumed."""
+
+
+class StopRequestedError(Exception):
+    """Raised where something that can be done again later was stopped half-way."""
 
 
 class StopRequest:

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainer.checkpoint import CheckpointError
 from trainer.optimizers import Optimizer
 
 Variables = dict[str, keras.Variable]
@@ -70,14 +71,14 @@ def restore(variables: Variables, arrays: Mapping[str, np.ndarray], source: str)
         source: where the arrays come from, for the error.
 
     Raises:
-        ValueError: if names, shapes or dtypes differ: the run was of another model or optimizer.
+        CheckpointError: if names, shapes or dtypes differ: it is of another model or optimizer.
     """
     here = {name: _kind(variable.shape, variable.dtype) for name, variable in variables.items()}
     there = {name: _kind(array.shape, array.dtype) for name, array in arrays.items()}
     if here != there:
         names = sorted(here.keys() ^ there.keys()) or [n for n in here if here[n] != there[n]]
         name = names[0]
-        raise ValueError(
+        raise CheckpointError(
             f"{source} does not fit this model and optimizer: {len(names)} variable(s) differ, "
             f"first {name!r}: {there.get(name, 'absent')} in the file, "
             f"{here.get(name, 'absent')} here; use the configuration it was saved with, "
@@ -87,11 +88,18 @@ def restore(variables: Variables, arrays: Mapping[str, np.ndarray], source: str)
         variable.assign(arrays[name])
 
 
-def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
-    """Return what a callback remembers: its attributes that are plain values.
+def callback_arrays(callback: keras.callbacks.Callback, prefix: str) -> dict[str, np.ndarray]:
+    """Return the arrays that a callback holds, such as the `best_weights` of `EarlyStopping`."""
+    return {
+        f"{prefix}{name}/{k:04d}": np.array(array)
+        for name, value in vars(callback).items()
+        if not name.startswith("_") and _is_list_of_arrays(value)
+        for k, array in enumerate(value)
+    }
 
-    Weights that a callback holds (`EarlyStopping.best_weights`) are not plain values.
-    """
+
+def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
+    """Return what a callback remembers: its attributes that are plain values."""
     return {
         name: plain
         for name, value in vars(callback).items()
@@ -99,14 +107,32 @@ def callback_state(callback: keras.callbacks.Callback) -> dict[str, Any]:
     }
 
 
-def restore_callback(callback: keras.callbacks.Callback, saved: Mapping[str, Any]) -> None:
-    """Set a callback's attributes to what `callback_state` returned."""
+def restore_callback(
+    callback: keras.callbacks.Callback,
+    saved: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+) -> None:
+    """Set a callback's attributes to what `callback_state` and `callback_arrays` returned."""
+    if saved.get("min_delta") != getattr(callback, "min_delta", None):
+        # Keras finds out a metric's direction at the first epoch's end, and negates `min_delta` as
+        # it does; a callback that is new would do so once more.
+        callback._set_monitor_op()
     for name, value in saved.items():
         if name != "params":
             setattr(callback, name, value)
+    lists: dict[str, list[np.ndarray]] = {}
+    for name in sorted(arrays):
+        lists.setdefault(name.rpartition("/")[0], []).append(arrays[name])
+    for name, values in lists.items():
+        setattr(callback, name, values)
 
 
 _NOT_PLAIN = object()
+
+
+def _is_list_of_arrays(value: Any) -> bool:
+    is_list = isinstance(value, list) and len(value) > 0
+    return is_list and all(isinstance(item, np.ndarray) for item in value)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import distribution
-from trainer.checkpoint import Checkpoint, CheckpointFolder
+from trainer.checkpoint import Checkpoint
+from trainer.checkpoint_folder import CheckpointFolder, Ranking
 from trainer.data.data import Data, model_inputs
 from trainer.data.feeds import Batch
 from trainer.durations import Duration, RunLength
@@ -20,7 +21,9 @@ from trainer.fit import Fit
 from trainer.loop import Chunk, Pace
 from trainer.losses import PerExampleLoss, per_example
 from trainer.metrics import MetricSet
+from trainer.nonfinite import ACTIONS
 from trainer.optimizers import Optimizer, members
+from trainer.signals import StopRequest, StopRequestedError
 from trainer.state import Variables, evaluated_weights, model_variables, restore, training_variables
 from trainer.stopwatch import Stopwatch
 from trainer.update import Update, Updater
@@ -47,12 +50,19 @@ class Trainer:
         log_every: how often a step's scalars are written; every step costs little.
         eval_every: how often `val` is evaluated; None: only at the end.
         checkpoint_every: how often the state is saved; it is also saved at the end.
-        keep: how many of the last checkpoints stay, beside the best.
+        keep: how many of the last checkpoints stay.
+        keep_best: how many of the best weights by `monitor` stay.
+        keep_every: checkpoints at multiples of it stay for good, such as `10ep`; None: none.
         monitor: the metric that says which weights are the best, `val/…` or `train/…`; default:
             `val/loss`, or `train/loss` without a validation split.
         profile: how many steps are recorded for TensorBoard's profile page, such as `10st`; None:
             none. Needs a run folder.
         monitor_mode: `min`, `max` or `auto`: as Keras knows the metric.
+        on_nonfinite: what is done where a scalar that a step returns, such as its loss or its
+            gradient norm, is not finite. `stop`: go back to before that step, save and raise
+            `NonFiniteError`. `skip`: leave out its update. `rollback`: take the last checkpoint's
+            variables and go on with the batch after it (as in PaLM, arXiv 2204.02311, section
+            5.1). `ignore`: nothing. All but the last hold a copy of the variables.
 
     Raises:
         ValueError: if the parts do not fit together.
@@ -75,10 +85,15 @@ class Trainer:
         eval_every: str | Duration | None = "1ep",
         checkpoint_every: str | Duration = "1ep",
         keep: int = 1,
+        keep_best: int = 1,
+        keep_every: str | Duration | None = None,
         monitor: str | None = None,
         monitor_mode: str = "auto",
         profile: str | Duration | None = None,
+        on_nonfinite: str = "stop",
     ) -> None:
+        if on_nonfinite not in ACTIONS:
+            raise ValueError(f"on_nonfinite={on_nonfinite}: choose {', '.join(ACTIONS)}")
         self.model = model
         self.loss = per_example(loss)
         self.optimizer = optimizer
@@ -91,13 +106,18 @@ class Trainer:
         self.profile = profile
         self.update = update or Update()
         self.stopwatch = Stopwatch()
+        self.on_nonfinite = on_nonfinite
+        self.keep_best = keep_best
         self.checkpoints: CheckpointFolder | None = None
         if self.run_dir:
-            self.checkpoints = CheckpointFolder(self.run_dir / "checkpoints", keep)
+            every = self.run_length("1ep").steps(keep_every) if keep_every else None
+            folder = self.run_dir / "checkpoints"
+            self.checkpoints = CheckpointFolder(folder, keep, keep_best, every)
 
         self.step = 0
-        self.best: float | None = None
+        self.ranking: Ranking = []
         self.interrupted_by: str | None = None
+        self.stop_request: StopRequest | None = None
         self.writer: RunWriter | None = None
 
         with self.strategy.scope():
@@ -174,6 +194,8 @@ class Trainer:
 
         Raises:
             ValueError: if the duration cannot be read, or the checkpoint is of another model.
+            NonFiniteError: if a step is not finite, as `on_nonfinite` says.
+            RunFolderError: if the run folder cannot be written to, or another process trains in it.
         """
         return Fit(self, duration).run()
 
@@ -182,6 +204,7 @@ class Trainer:
 
         Raises:
             ValueError: if the data has no such split.
+            StopRequestedError: in a run, if a signal asks it to stop.
         """
         feed = self.data.feed(split)
         if split not in self._test_chunks:
@@ -200,12 +223,19 @@ class Trainer:
                 self._test_chunks[split].run(step, num_steps)
                 pace.done(num_steps)
                 step += num_steps
+                if self.stop_request and self.stop_request.received and step < feed.steps_per_epoch:
+                    raise StopRequestedError(self.stop_request.received)
         return self.test_metrics.result()
 
     def run_length(self, duration: str | Duration) -> RunLength:
         """Return how many steps `duration` is for this data."""
         feed = self.data.feed("train")
         return RunLength.of(duration, feed.steps_per_epoch, feed.batch_size)
+
+    @property
+    def best(self) -> float | None:
+        """The best value of the monitored metric so far."""
+        return self.ranking[0][0] if self.ranking else None
 
     @property
     def chunk(self) -> Chunk:

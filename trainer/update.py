@@ -118,6 +118,11 @@ class Updater:
         return [*window, *scale]
 
     @property
+    def scales_loss(self) -> bool:
+        """Whether gradients may overflow now and then: such an update is left out by itself."""
+        return self._loss_scale is not None
+
+    @property
     def averages(self) -> dict[int, keras.Variable]:
         """The id of a model variable to its moving average; empty without `ema_decay`."""
         return {id(v): s for v, s in zip(self._averaged, self._shadows, strict=True)}

@@ -30,10 +30,10 @@ def main(arguments: list[str]) -> int:
     split, weights = settings.pop("split", "val"), settings.pop("weights", "best")
     cfg = config.load(run_dir, [f"{key}={value}" for key, value in settings.items()])
 
-    from trainer import checkpoint
     from trainer.build import build
+    from trainer.checkpoint_folder import CheckpointFolder
 
-    folder = checkpoint.CheckpointFolder(run_dir / "checkpoints")
+    folder = CheckpointFolder(run_dir / "checkpoints")
     if weights not in ("best", "last"):
         raise ConfigError(f"weights={weights}: choose best or last")
     found = folder.best() if weights == "best" else folder.latest()

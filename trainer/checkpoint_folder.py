@@ -1,0 +1,151 @@
+"""Which checkpoints of a run are kept, and which one a run goes on from.
+
+`checkpoints/step_000001170.safetensors` holds all that evolves, to go on from;
+`checkpoints/best_000000780.safetensors` the weights that scored best, to use.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from trainer import checkpoint
+from trainer.background import Background
+from trainer.checkpoint import Checkpoint, CheckpointError
+
+logger = logging.getLogger(__name__)
+
+Ranking = list[tuple[float, int]]
+"""The best values of the monitored metric and their steps, the best first."""
+
+
+class CheckpointFolder:
+    """The checkpoints of one run, written in the background.
+
+    Args:
+        folder: made when the first checkpoint is written.
+        keep: how many of the last checkpoints stay, at least 1.
+        keep_best: how many of the best weights stay, at least 1.
+        keep_every_steps: checkpoints of steps that are multiples of it stay as well; None: none.
+
+    Raises:
+        ValueError: if a count is out of range.
+    """
+
+    def __init__(
+        self, folder: Path, keep: int = 1, keep_best: int = 1, keep_every_steps: int | None = None
+    ) -> None:
+        for name, count in (("keep", keep), ("keep_best", keep_best)):
+            if count < 1:
+                raise ValueError(f"{name}={count}: at least 1 checkpoint is kept")
+        self.folder = folder
+        self.keep_best = keep_best
+        self._keep = keep
+        self._keep_every_steps = keep_every_steps
+        self._background: Background | None = None
+
+    def save(self, state: Checkpoint, before: Callable[[], object] = lambda: None) -> None:
+        """Write a checkpoint in the background, then remove the ones that are not to be kept.
+
+        What goes wrong is raised by the next call: `RunFolderError`.
+
+        Args:
+            state: not changed any more by the caller.
+            before: called there first: what must be on the disk before a checkpoint refers to it.
+        """
+
+        def write() -> None:
+            before()
+            checkpoint.save(self.folder / f"step_{state.step:09d}.safetensors", state)
+            for old in self._states()[self._keep :]:
+                every = self._keep_every_steps
+                if every is None or _step(old) % every:
+                    old.unlink(missing_ok=True)
+
+        self._submit(write)
+
+    def save_best(self, weights: Checkpoint, ranking: Ranking) -> None:
+        """Write weights in the background, and remove those that are not in the ranking."""
+
+        def write() -> None:
+            checkpoint.save(self.folder / f"best_{weights.step:09d}.safetensors", weights)
+            self._remove_unranked(ranking)
+
+        self._submit(write)
+
+    def resume_at(self, step: int, ranking: Ranking) -> None:
+        """Set aside what is past a step that a run goes on from, or was cut off while written."""
+        for path in self._states():
+            if _step(path) > step:
+                path.rename(path.with_suffix(".damaged"))
+        for path in self.folder.glob("*.partial"):
+            path.unlink(missing_ok=True)
+        self._remove_unranked(ranking)
+
+    def wait(self) -> None:
+        """Wait until everything is written."""
+        if self._background:
+            self._background.wait()
+
+    def close(self) -> None:
+        """Finish writing."""
+        if self._background:
+            background, self._background = self._background, None
+            background.close()
+
+    def best(self) -> Checkpoint | None:
+        """Return the best weights, or None where there are none.
+
+        Raises:
+            CheckpointError: if they are damaged.
+        """
+        paths = self._best_ones()
+        return checkpoint.load(min(paths, key=_rank)) if paths else None
+
+    def latest(self, at_most: int | None = None) -> Checkpoint | None:
+        """Return the newest intact checkpoint, or None where there is none at all.
+
+        Args:
+            at_most: the last step that will do; None: any.
+
+        Raises:
+            CheckpointError: if there are checkpoints and none of them is intact.
+        """
+        files = [path for path in self._states() if at_most is None or _step(path) <= at_most]
+        for path in files:
+            try:
+                return checkpoint.load(path)
+            except CheckpointError as error:
+                logger.warning("%s; trying the one before", error)
+        if files and at_most is None:
+            raise CheckpointError(
+                f"none of the {len(files)} checkpoint(s) in {self.folder} is intact; "
+                "remove that folder to begin anew"
+            )
+        return None
+
+    def _submit(self, write: Callable[[], object]) -> None:
+        if self._background is None:
+            self._background = Background("checkpoints", queue_length=1)
+        self._background.submit(write)
+
+    def _states(self) -> list[Path]:
+        return sorted(self.folder.glob("step_*.safetensors"), reverse=True)
+
+    def _best_ones(self) -> list[Path]:
+        return sorted(self.folder.glob("best_*.safetensors"), reverse=True)
+
+    def _remove_unranked(self, ranking: Ranking) -> None:
+        ranked = {step for _, step in ranking}
+        for path in self._best_ones():
+            if _step(path) not in ranked:
+                path.unlink(missing_ok=True)
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.partition("_")[2])
+
+
+def _rank(path: Path) -> float:
+    facts = checkpoint.load_facts(path)
+    value = float(facts["value"])
+    return -value if facts["mode"] == "max" else value

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -188,3 +189,15 @@ def test_the_best_three_and_every_second_checkpoint_stay(tmp_path):
     assert steps == [f"best_{step:09d}.safetensors" for step in best] + [
         f"step_{step:09d}.safetensors" for step in (12, 24, 36)
     ]
+
+
+def test_a_step_that_is_not_finite_is_one_line_on_the_terminal_and_in_the_log(tmp_path, capsys):
+    words = ["optimizer.learning_rate=1e30", "optimizer.momentum=0.0", "optimizer.nesterov=false"]
+    assert train(tmp_path, *words, "schedule=constant", "duration=10st") == 1
+    error = capsys.readouterr().err
+    assert re.match(r"step \d+: .* is (nan|inf)", error)
+    assert error.count("\n") == 1
+    step = int(re.match(r"step (\d+)", error)[1])
+    assert f"python -m trainer replay {tmp_path} {step}" in error
+    assert error.strip() in (tmp_path / "train.log").read_text()
+    assert CheckpointFolder(tmp_path / "checkpoints").latest().step == step - 1

@@ -50,6 +50,10 @@ def run(cfg: DictConfig, run_dir: Path) -> float | None:
             first_step = built.trainer.step
             built.trainer.fit(built.duration)
             _summarise(built, run_dir, time.monotonic() - started, first_step)
+        except Exception as error:
+            # On the terminal it is shown by whoever catches it.
+            log_file.handle(logging.makeLogRecord({"levelname": "ERROR", "msg": str(error)}))
+            raise
         finally:
             logging.getLogger("trainer").removeHandler(log_file)
             log_file.close()

@@ -6,7 +6,6 @@ format holds arrays and text alone, so that loading runs no code.
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from trainer.disk import blaming_disk
+from trainer.disk import write_whole
 from trainer.fingerprint import fingerprint
 
 
@@ -74,24 +73,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "facts": facts,
         "sha256": _checksum(checkpoint.step, checkpoint.arrays, facts),
     }
-    content = safetensors.numpy.save(dict(checkpoint.arrays), metadata=header)
-    beside = path.with_suffix(".partial")
-    with blaming_disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    write_whole(path, safetensors.numpy.save(dict(checkpoint.arrays), metadata=header))
 
 
 def load_facts(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""What the disk refuses, in one line that says what is lost and what to do."""
+"""Files that are whole or absent, and what the disk refuses in one line that says what to do."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,3 +29,32 @@ def blaming_disk(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({error.strerror or error}); make room or give access, "
             "then the same command goes on from the last checkpoint"
         ) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file beside, sync it and rename it: a reader sees the one before or the new one.
+
+    Args:
+        path: the file; its folder is made if it is not there.
+        content: all of it.
+
+    Raises:
+        RunFolderError: if it cannot be written; what was there is untouched.
+    """
+    beside = path.with_name(f"{path.name}.partial")
+    with blaming_disk(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

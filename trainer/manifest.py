@@ -1,7 +1,6 @@
 """What must be equal for two runs to be equal: versions, device, data, code, seed."""
 
 import importlib.metadata
-import json
 import os
 import platform
 import shlex
@@ -49,11 +48,6 @@ def _num_cpus() -> int | None:
 def command_line() -> str:
     """Return the command that started this run, to be typed again."""
     return shlex.join(["python", "-m", "trainer", *sys.argv[1:]])
-
-
-def write_manifest(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write the facts as JSON."""
-    path.write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def _describe(arrays: Arrays) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """One run from the command line: its folder, its log, its summary."""
 
+import json
 import logging
 import time
 from pathlib import Path
@@ -9,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from trainer.build import Built, build
 from trainer.config import ConfigError, load
 from trainer.console import log_to_console, log_to_file
-from trainer.disk import blaming_disk
-from trainer.manifest import command_line, manifest, write_manifest
+from trainer.disk import write_whole
+from trainer.manifest import command_line, manifest
 from trainer.run_lock import run_lock
 from trainer.same_run import (
     data_differences,
@@ -88,9 +89,9 @@ def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
             raise ConfigError(refusal(run_dir, differing))
         warn_of_another_machine(before, facts)
         facts["begun"] = before.get("begun", before.get("started"))
-    with blaming_disk(run_dir):
-        OmegaConf.save(OmegaConf.merge(cfg, {"resume": "same"}), run_dir / "config.yaml")
-        write_manifest(run_dir / "manifest.json", facts)
+    config = OmegaConf.to_yaml(OmegaConf.merge(cfg, {"resume": "same"}))
+    write_whole(run_dir / "config.yaml", config.encode())
+    write_whole(run_dir / "manifest.json", json.dumps(facts, indent=2).encode() + b"\n")
     counts = ", ".join(
         f"{split} {len(arrays['label']):,}" for split, arrays in built.splits.items()
     )

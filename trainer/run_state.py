@@ -83,6 +83,8 @@ class RunState:
             self.val_values, self.is_due = facts["val_values"], facts["is_due"]
             self.passed_over = facts["passed_over"]
             logger.info("going on from step %s (%s)", f"{found.step:,}", found.path)
+        elif trainer.run_dir and (trainer.run_dir / "metrics.jsonl").exists():
+            logger.info("no checkpoint in %s yet: begun anew", trainer.run_dir)
         if trainer.run_dir:
             trainer.writer = RunWriter(trainer.run_dir, facts.get("positions"))
         return found

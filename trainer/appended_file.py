@@ -43,9 +43,10 @@ class AppendedFile:
             self._file.seek(0, os.SEEK_END)
 
     def write(self, content: bytes) -> None:
-        """Append."""
+        """Append, and hand it to the operating system, so that the file can be followed."""
         with blaming_disk(self.path):
             self._file.write(content)
+            self._file.flush()
         self._checksum = google_crc32c.extend(self._checksum, content)
         self._length += len(content)
 

@@ -1,0 +1,1 @@
+"""Proof that a killed run ends as one that was never stopped: the killing and the comparison."""

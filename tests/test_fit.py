@@ -140,6 +140,35 @@ def test_weights_that_early_stopping_holds_survive(tmp_path):
         np.testing.assert_array_equal(ours, best)
 
 
+class DiesAtTheEnd(keras.callbacks.Callback):
+    """Ends the process, as it were, before the state is saved for the last time."""
+
+    def __init__(self, dies):
+        super().__init__()
+        self._dies = dies
+
+    def on_train_end(self, logs=None):
+        if self._dies:
+            raise RuntimeError("killed")
+
+
+def test_what_callbacks_do_at_the_end_is_made_up_for(tmp_path):
+    def trainer(name, dies=False):
+        stopping = keras.callbacks.EarlyStopping(
+            "val_loss", patience=1, min_delta=100, restore_best_weights=True
+        )
+        return toy_trainer(run_dir=tmp_path / name, callbacks=[stopping, DiesAtTheEnd(dies)])
+
+    trainer("whole").fit("20ep")
+    with pytest.raises(RuntimeError, match="killed"):
+        trainer("parts", dies=True).fit("20ep")
+    trainer("parts").fit("20ep")
+    whole, parts = (trainer(name).checkpoints.latest() for name in ("whole", "parts"))
+    assert parts.step == whole.step == 2 * STEPS_PER_EPOCH
+    for name, array in whole.arrays.items():
+        np.testing.assert_array_equal(parts.arrays[name], array, err_msg=name)
+
+
 def test_a_csv_log_goes_on(tmp_path):
     def trainer(*callbacks):
         log = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))

@@ -88,6 +88,9 @@ class Fit:
         trainer.interrupted_by = stop.received if is_unfinished else None
         if trainer.interrupted_by is None:
             self._callbacks.on_train_end(self._train_and_val_logs())
+            # A process may have died between the save at the last step and the one of now.
+            self._has_moved |= not self._state.has_ended
+            self._state.has_ended = True
         if self._has_moved:
             self._state.save()
 
@@ -126,7 +129,7 @@ class Fit:
         self._callbacks.on_train_batch_begin(batch)
         self._recovery.remember()
         scalars, seconds = self._measured_chunk(first_step, num_steps)
-        self._has_moved = True
+        self._has_moved, self._state.has_ended = True, False
         bad_step = self._recovery.bad_step(scalars)
         if bad_step is not None:
             scalars = self._recovery.go_past(first_step, bad_step, scalars, self._write_scalars)

@@ -41,6 +41,8 @@ class RunState:
         """What the last evaluation of this epoch gave."""
         self.is_due: bool = False
         """Whether what was due at this step is still to be done: a signal came in between."""
+        self.has_ended: bool = False
+        """Whether the callbacks have done what they do at the end of a run."""
         self.passed_over: list[dict[str, Any]] = []
         """Steps whose update was not made or was taken back: `step`, `action`, `to`."""
 
@@ -56,6 +58,7 @@ class RunState:
             "ranking": trainer.ranking,
             "val_values": self.val_values,
             "is_due": self.is_due,
+            "has_ended": self.has_ended,
             "passed_over": self.passed_over,
             "seconds": trainer.stopwatch.seconds(),
             "stop_training": bool(trainer.model.stop_training),
@@ -81,7 +84,7 @@ class RunState:
             trainer.stopwatch = Stopwatch(facts["seconds"])
             trainer.checkpoints.resume_at(found.step, trainer.ranking)
             self.val_values, self.is_due = facts["val_values"], facts["is_due"]
-            self.passed_over = facts["passed_over"]
+            self.has_ended, self.passed_over = facts["has_ended"], facts["passed_over"]
             logger.info("going on from step %s (%s)", f"{found.step:,}", found.path)
         elif trainer.run_dir and (trainer.run_dir / "metrics.jsonl").exists():
             logger.info("no checkpoint in %s yet: begun anew", trainer.run_dir)

@@ -140,6 +140,18 @@ def test_weights_that_early_stopping_holds_survive(tmp_path):
         np.testing.assert_array_equal(ours, best)
 
 
+class HoldsArrays(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        self.arrays = [np.arange(6.0).reshape(2, 3).T + epoch]
+
+
+def test_arrays_of_any_order_that_callbacks_hold_survive(tmp_path):
+    toy_trainer(run_dir=tmp_path, callbacks=[HoldsArrays()]).fit("2ep")
+    resumed = HoldsArrays()
+    toy_trainer(run_dir=tmp_path, callbacks=[resumed]).fit("2ep")
+    np.testing.assert_array_equal(resumed.arrays, [np.arange(6.0).reshape(2, 3).T + 1])
+
+
 class DiesAtTheEnd(keras.callbacks.Callback):
     """Ends the process, as it were, before the state is saved for the last time."""
 

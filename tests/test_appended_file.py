@@ -75,6 +75,12 @@ def test_a_full_disk_is_one_line(tmp_path):
     file = AppendedFile(tmp_path / "curve.txt", None, whole_lines)
     file._file.close()
     file._file = open("/dev/full", "ab")  # noqa: PTH123, SIM115
-    file.write(b"x")
     with pytest.raises(RunFolderError, match=r"curve.txt: cannot be written \(No space left"):
-        file.position()
+        file.write(b"x")
+
+
+def test_what_is_written_can_be_read_at_once(path):
+    file = AppendedFile(path, None, whole_lines)
+    file.write(b"one\n")
+    assert path.read_bytes() == b"one\n"
+    file.close()

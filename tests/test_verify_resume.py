@@ -47,6 +47,7 @@ RUNS = {
         *("kills=8", "model=mlp", "model.dropout=0.3", "schedule=constant"),
         "+callbacks.plateau._target_=keras.callbacks.ReduceLROnPlateau",
         *("+callbacks.plateau.patience=1", "+callbacks.plateau.min_delta=0.05"),
+        "+callbacks.plateau.factor=0.5",
         *("augment=shift", "duration=16ep", "precision=mixed_bfloat16", *SMALL),
     ],
 }

@@ -18,7 +18,7 @@ def make(step):
 
 
 def make_best(step, value, mode="max"):
-    return Checkpoint(step, make(step).arrays, {"value": value, "mode": mode})
+    return Checkpoint(step, make(step).arrays, {"values": {}, "value": value, "mode": mode})
 
 
 def saved(folder, *checkpoints):

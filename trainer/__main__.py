@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 FAILED, BAD_USAGE = 1, 2
+LONGEST = 2000  # of a message, in characters
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
@@ -85,6 +86,12 @@ def _train(words: list[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError  # type: ignore[import-untyped]
 
+    from trainer.compose import in_one_line, with_new_argument, without_hooks
+    from trainer.hydra_hooks import refused_word
+
+    refusal = refused_word(words)
+    if refusal:
+        return _report(refusal, BAD_USAGE)
     wants_traceback = os.environ.get(FULL_ERROR) == "1"
 
     @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
@@ -92,15 +99,13 @@ def _train(words: list[str]) -> int:
         return _job(cfg, wants_traceback)
 
     try:
-        with _as_command_line(words):
+        with _as_command_line(words), without_hooks():
             main()
     except JobFailedError as failed:
         return failed.exit_code
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         if wants_traceback:
             raise
-        from trainer.compose import in_one_line, with_new_argument
-
         retry = with_new_argument(words, error)
         if retry != words:
             return _train(retry)
@@ -146,7 +151,7 @@ def _job(cfg: "DictConfig", wants_traceback: bool) -> float | None:
         if wants_traceback or not is_one_line:
             traceback.print_exc()
         else:
-            print(f"[{job.job.override_dirname}] {error}" if is_sweep else error, file=sys.stderr)
+            _report(f"[{job.job.override_dirname}] {error}" if is_sweep else str(error), FAILED)
         remove_if_unused(run_dir)
     exit_code = BAD_USAGE if is_usage else FAILED
     # After an exception Hydra goes on with a sweep; a single job's it would only print again.
@@ -169,7 +174,9 @@ def _as_command_line(words: list[str]) -> Iterator[None]:
 
 
 def _report(line: str, exit_code: int) -> int:
-    print(line, file=sys.stderr)
+    # What a message quotes may come from somebody else's file: no control characters, no pages.
+    printable = "".join(c if c.isprintable() else " " for c in line)
+    print(printable if len(line) <= LONGEST else f"{printable[:LONGEST]} ...", file=sys.stderr)
     return exit_code
 
 

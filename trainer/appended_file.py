@@ -1,5 +1,6 @@
 """A file that a run appends to, and that a resumed run takes up where its checkpoint left it."""
 
+import itertools
 import logging
 import os
 import shutil
@@ -72,7 +73,9 @@ class AppendedFile:
         if is_as_left and self._checksum == position["checksum"]:
             return
         content = self.path.read_bytes()[: position["length"]]
-        damaged = self.path.with_name(f"{self.path.name}.damaged")
+        # TensorBoard reads every file with `tfevents` in its name.
+        name = self.path.name.replace("tfevents", "events")
+        damaged = _free(self.path.with_name(f"{name}.damaged"))
         shutil.copyfile(self.path, damaged)
         length = self._read(whole(content))
         logger.warning(
@@ -89,3 +92,12 @@ class AppendedFile:
             self._checksum = google_crc32c.extend(self._checksum, block)
             self._length += len(block)
         return self._length
+
+
+def _free(path: Path) -> Path:
+    """Return a path at which there is nothing: `path`, or one with a number after it."""
+    numbers = itertools.count(2)
+    free = path
+    while free.exists():
+        free = path.with_name(f"{path.name}{next(numbers)}")
+    return free

@@ -19,6 +19,13 @@ import safetensors.numpy
 from trainer.disk import write_whole
 from trainer.fingerprint import fingerprint
 
+_MAX_STEP = 2**48
+# AttributeError: a dtype that NumPy does not have. OSError: a folder, or a disk that cannot read.
+_OF_DAMAGE = (
+    *(safetensors.SafetensorError, KeyError, TypeError, ValueError),
+    *(AttributeError, OSError, RecursionError),
+)
+
 
 class CheckpointError(ValueError):
     """A checkpoint is damaged, or of another run; the message is one line for the user."""
@@ -54,7 +61,7 @@ def load(path: Path) -> Checkpoint:
         with safetensors.safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        step, facts = int(header["step"]), json.loads(header["facts"])
+        step, facts = _step(header["step"]), _mapping(header["facts"])
         intact = header["sha256"] == _checksum(step, arrays, header["facts"])
     if not intact:
         raise CheckpointError(f"checkpoint {path} is damaged: its checksum does not match")
@@ -83,15 +90,30 @@ def load_facts(path: Path) -> dict[str, Any]:
         CheckpointError: if it is damaged, or no checkpoint.
     """
     with _blaming_damage(path), safetensors.safe_open(path, framework="numpy") as file:
-        return json.loads((file.metadata() or {})["facts"])
+        return _mapping((file.metadata() or {})["facts"])
 
 
 @contextmanager
 def _blaming_damage(path: Path) -> Iterator[None]:
     try:
         yield
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"checkpoint {path} is damaged: {error}") from error
+    except _OF_DAMAGE as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"checkpoint {path} is damaged: {reason}") from error
+
+
+def _step(text: str) -> int:
+    step = int(text)
+    if not 0 <= step < _MAX_STEP:
+        raise ValueError(f"step {step} is not a number of updates")
+    return step
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    facts = json.loads(text)
+    if not isinstance(facts, dict):
+        raise ValueError("its facts are no mapping")
+    return facts
 
 
 def _checksum(step: int, arrays: Mapping[str, np.ndarray], facts: str) -> str:

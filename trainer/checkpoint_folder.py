@@ -5,12 +5,15 @@
 """
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from trainer import checkpoint
 from trainer.background import Background
 from trainer.checkpoint import Checkpoint, CheckpointError
+from trainer.checkpoint_facts import WEIGHTS, problem
 
 logger = logging.getLogger(__name__)
 
@@ -99,13 +102,32 @@ class CheckpointFolder:
             CheckpointError: if they are damaged.
         """
         paths = self._best_ones()
-        return checkpoint.load(min(paths, key=_rank)) if paths else None
+        return _load(min(paths, key=_rank), WEIGHTS) if paths else None
 
-    def latest(self, at_most: int | None = None) -> Checkpoint | None:
+    def intact(self, ranking: Ranking) -> Ranking:
+        """Return the ranking without weights whose file is damaged; these are set aside.
+
+        Weights without a file stay: a run that was killed has removed those that it would have
+        ranked lower by now, and will again.
+        """
+        damaged = set()
+        for path in self._best_ones():
+            try:
+                _load(path, WEIGHTS)
+            except CheckpointError as error:
+                damaged.add(_step(path))
+                path.rename(path.with_suffix(".damaged"))
+                logger.warning(
+                    "%s; it is set aside, and no longer counts as one of the best", error
+                )
+        return [(value, step) for value, step in ranking if step not in damaged]
+
+    def latest(self, at_most: int | None = None, wanted: Any = None) -> Checkpoint | None:
         """Return the newest intact checkpoint, or None where there is none at all.
 
         Args:
             at_most: the last step that will do; None: any.
+            wanted: what its facts must be, as in `checkpoint_facts`; None: anything.
 
         Raises:
             CheckpointError: if there are checkpoints and none of them is intact.
@@ -113,7 +135,7 @@ class CheckpointFolder:
         files = [path for path in self._states() if at_most is None or _step(path) <= at_most]
         for path in files:
             try:
-                return checkpoint.load(path)
+                return _load(path, wanted)
             except CheckpointError as error:
                 logger.warning("%s; trying the one before", error)
         if files and at_most is None:
@@ -129,10 +151,15 @@ class CheckpointFolder:
         self._background.submit(write)
 
     def _states(self) -> list[Path]:
-        return sorted(self.folder.glob("step_*.safetensors"), reverse=True)
+        return self._numbered("step")
 
     def _best_ones(self) -> list[Path]:
-        return sorted(self.folder.glob("best_*.safetensors"), reverse=True)
+        return self._numbered("best")
+
+    def _numbered(self, kind: str) -> list[Path]:
+        """Return the files of a kind, the last step first; others are not this run's."""
+        files = self.folder.glob(f"{kind}_*.safetensors")
+        return sorted((p for p in files if re.fullmatch(r"[0-9]+", p.stem[5:])), reverse=True)
 
     def _remove_unranked(self, ranking: Ranking) -> None:
         ranked = {step for _, step in ranking}
@@ -145,7 +172,22 @@ def _step(path: Path) -> int:
     return int(path.stem.partition("_")[2])
 
 
+def _load(path: Path, wanted: Any) -> Checkpoint:
+    found = checkpoint.load(path)
+    if found.step != _step(path):
+        raise CheckpointError(f"checkpoint {path} is damaged: it holds step {found.step}")
+    _check_facts(path, found.facts, wanted)
+    return found
+
+
+def _check_facts(path: Path, facts: Any, wanted: Any) -> None:
+    reason = problem(facts, wanted) if wanted else None
+    if reason:
+        raise CheckpointError(f"checkpoint {path} is damaged: {reason}")
+
+
 def _rank(path: Path) -> float:
     facts = checkpoint.load_facts(path)
+    _check_facts(path, facts, WEIGHTS)
     value = float(facts["value"])
     return -value if facts["mode"] == "max" else value

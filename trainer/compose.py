@@ -1,13 +1,17 @@
 """The configuration from the words of a command line, as training has it, for other commands.
 
-Also what is done about a word that Hydra does not take, in training too.
+Also what is done about a word that Hydra does not take, and about what Hydra would run by itself,
+in training too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import hydra
+import hydra._internal.hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -16,9 +20,41 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from trainer.config import ConfigError, check
 from trainer.explain import explain
 from trainer.help import HOME, group_options
+from trainer.hydra_hooks import refused_hook
 from trainer.suggestions import ALIASES, closest, dotted_keys
 
 CONF = HOME / "conf"
+
+
+class CheckedLoader(ConfigLoaderImpl):
+    """Hydra's composition of a configuration, of each job of a sweep too, without its hooks.
+
+    What it returns is the first that Hydra itself acts upon: it sets up logging, builds callbacks
+    and, for a sweep, the launcher.
+    """
+
+    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
+        """Return the composed configuration.
+
+        Raises:
+            ConfigError: if it would have Hydra run something.
+        """
+        cfg = super().load_configuration(*args, **kwargs)
+        refusal = refused_hook(cast(dict[str, Any], OmegaConf.to_container(cfg.hydra)))
+        if refusal:
+            raise ConfigError(refusal)
+        return cfg
+
+
+@contextmanager
+def without_hooks() -> Iterator[None]:
+    """Have Hydra compose with `CheckedLoader`; it has no public way to be given one."""
+    module: Any = hydra._internal.hydra
+    loader, module.ConfigLoaderImpl = module.ConfigLoaderImpl, CheckedLoader
+    try:
+        yield
+    finally:
+        module.ConfigLoaderImpl = loader
 
 
 def compose(words: Sequence[str]) -> tuple[DictConfig, Path]:
@@ -34,7 +70,7 @@ def compose(words: Sequence[str]) -> tuple[DictConfig, Path]:
         if word.startswith("-"):
             raise ConfigError(f"{word}: no flags are taken here, only KEY=VALUE such as seed=1")
     try:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        with without_hooks(), hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             cfg = hydra.compose("config", list(words), return_hydra_config=True)
         run_dir = Path(cfg.hydra.run.dir)
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:

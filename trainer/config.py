@@ -18,6 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 from trainer import targets
 from trainer.keras_arguments import NOT_BY_THE_OPTIMIZER, instead
 from trainer.quiet import import_tensorflow
+from trainer.run_folder import check_run_folder
+from trainer.saved_config import check_saved_text
 from trainer.settings import MISSING, DataSettings, Settings, UpdateSettings
 from trainer.suggestions import dotted_keys, nearest, nearest_setting
 from trainer.targets import in_yaml
@@ -77,9 +79,28 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
         cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
         for key in OmegaConf.missing_keys(cfg):
             raise ConfigError(f"{key}: not given; add {key}=VALUE")
-        return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+        config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    _check_plain("", config)
+    return config
+
+
+def _check_plain(path: str, value: Any, depth: int = 0) -> None:
+    """Check that there is nothing but text, numbers, lists and mappings.
+
+    YAML has tags for bytes and, with OmegaConf, paths, which functions take as they take no text.
+    """
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if depth < 2 and not isinstance(key, str):
+                raise ConfigError(f"{path or 'configuration'}: the key {key!r} is not text")
+            _check_plain(f"{path}.{key}".lstrip("."), inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_plain(path, inner, depth + 1)
+    elif not isinstance(value, bool | int | float | str | None):
+        raise ConfigError(f"{path}={value!r}: a {type(value).__name__}, not text or a number")
 
 
 def _check_groups(config: dict[str, Any]) -> None:
@@ -213,16 +234,19 @@ def load(run_dir: Path, overrides: Sequence[str] = ()) -> DictConfig:
 
     Raises:
         ConfigError: if it is no run folder, or the configuration is not valid (any more).
+        RunFolderError: if the folder holds links or folders where a run has files.
     """
     path = run_dir / "config.yaml"
+    check_run_folder(run_dir)
     if not path.exists():
         raise ConfigError(f"{run_dir}: no run folder, it has no config.yaml")
     try:
+        check_saved_text(path.read_bytes())
         cfg = cast(DictConfig, OmegaConf.load(path))
-    except (OmegaConfBaseException, yaml.YAMLError) as error:
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError, OSError) as error:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(cfg, DictConfig):
-        raise ConfigError(f"{path}: cannot be read: it holds no settings")
+    if not isinstance(cfg, DictConfig) or "hydra" in cfg:
+        raise ConfigError(f"{path}: cannot be read: it does not hold the settings of a run")
     known = dotted_keys(cast(dict[str, Any], OmegaConf.to_container(cfg)))
     for override in overrides:
         key = override.partition("=")[0]

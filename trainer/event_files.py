@@ -22,6 +22,7 @@ from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.util import tensor_util
 
 from trainer.appended_file import AppendedFile, Position
+from trainer.disk import blaming_disk
 
 
 class EventFile:
@@ -33,7 +34,8 @@ class EventFile:
     """
 
     def __init__(self, folder: Path, position: Position | None = None) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        with blaming_disk(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         existing = sorted(folder.glob("events.out.tfevents.*.tapeloop"))
         name = f"events.out.tfevents.{int(time.time())}.tapeloop"
         path = existing[0] if existing else folder / name

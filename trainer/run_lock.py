@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from trainer.disk import RunFolderError, blaming_disk
+from trainer.run_folder import check_run_folder
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +32,14 @@ def run_lock(run_dir: Path | None) -> Iterator[None]:
         run_dir: the run folder; made if it is not there. None locks nothing.
 
     Raises:
-        RunFolderError: if another process holds it, naming that process and its host.
+        RunFolderError: if another process holds it, naming that process and its host; if the
+            folder holds links or folders where a run has files.
     """
     path = (run_dir / NAME).resolve() if run_dir else None
     if run_dir is None or path is None or path in _held:
         yield
         return
+    check_run_folder(run_dir)
     with blaming_disk(path):
         run_dir.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
@@ -48,7 +51,7 @@ def run_lock(run_dir: Path | None) -> Iterator[None]:
                 f"{run_dir}: {_holder(path)} is training in this folder; wait for it, stop it, or "
                 "choose another with hydra.run.dir=DIR"
             ) from None
-        if path.read_text():
+        if path.stat().st_size:
             logger.info("%s, which was training in this folder, is gone", _holder(path))
         with blaming_disk(path):
             file.truncate(0)
@@ -77,6 +80,7 @@ def _myself() -> dict[str, str | int]:
 def _holder(path: Path) -> str:
     try:
         holder = json.loads(path.read_text())
-        return f"process {holder['process']} on {holder['host']} (since {holder['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
+        words = f"process {holder['process']} on {holder['host']} (since {holder['since']})"
+        return words if words.isprintable() and len(words) < 200 else "another process"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"

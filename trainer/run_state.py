@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from trainer.checkpoint import Checkpoint
+from trainer.checkpoint_facts import STATE
 from trainer.state import (
     callback_arrays,
     callback_state,
@@ -74,12 +75,13 @@ class RunState:
     def take_up(self) -> Checkpoint | None:
         """Go back to the newest checkpoint, if there is one; open the curves."""
         trainer = self._trainer
-        found = trainer.checkpoints.latest() if trainer.checkpoints else None
+        found = trainer.checkpoints.latest(wanted=STATE) if trainer.checkpoints else None
         facts: Mapping[str, Any] = found.facts if found else {}
         if found and trainer.checkpoints:
             restore(trainer.variables, _variables(found), source=str(found.path))
             trainer.step = found.step
-            trainer.ranking = [(value, step) for value, step in facts["ranking"]]
+            ranking = [(value, step) for value, step in facts["ranking"]]
+            trainer.ranking = trainer.checkpoints.intact(ranking)
             trainer.model.stop_training = facts["stop_training"]
             trainer.stopwatch = Stopwatch(facts["seconds"])
             trainer.checkpoints.resume_at(found.step, trainer.ranking)

@@ -74,11 +74,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
         return {}
     try:
         facts = json.loads(path.read_text())
-        if isinstance(facts, dict):
+        if isinstance(facts, dict) and isinstance(facts.get("data", {}), dict):
             return facts
-    except ValueError:
+    except (ValueError, OSError, RecursionError):
         pass
-    logger.warning("%s cannot be read; it is written anew", path)
+    damaged = path.with_name(f"{path.name}.damaged")
+    logger.warning("%s cannot be read; it is written anew (kept as %s)", path, damaged.name)
+    path.replace(damaged)
     return {}
 
 

@@ -112,7 +112,13 @@ def restore_callback(
     saved: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray],
 ) -> None:
-    """Set a callback's attributes to what `callback_state` and `callback_arrays` returned."""
+    """Set a callback's attributes to what `callback_state` and `callback_arrays` returned.
+
+    Raises:
+        CheckpointError: if they are no attributes that these would have returned.
+    """
+    for name, value in [*saved.items(), *((name.rpartition("/")[0], []) for name in arrays)]:
+        _check_attribute(callback, name, value)
     if saved.get("min_delta") != getattr(callback, "min_delta", None):
         # Keras finds out a metric's direction at the first epoch's end, and negates `min_delta` as
         # it does; a callback that is new would do so once more.
@@ -128,6 +134,21 @@ def restore_callback(
 
 
 _NOT_PLAIN = object()
+
+
+def _check_attribute(callback: keras.callbacks.Callback, name: str, value: Any) -> None:
+    is_number = isinstance(getattr(callback, name, None), int | float)
+    of_class = getattr(type(callback), name, None)
+    if (
+        name.startswith("_")
+        or callable(of_class)
+        or isinstance(of_class, property)
+        or (is_number and not isinstance(value, int | float | None))
+    ):
+        raise CheckpointError(
+            f"the checkpoint does not fit the callback {type(callback).__name__}: "
+            f"it cannot remember {name!r}; use another checkpoint, or another run folder"
+        )
 
 
 def _is_list_of_arrays(value: Any) -> bool:

@@ -2,12 +2,17 @@
 
 A configuration may be somebody else's file, so only names of this project and the building blocks
 of Keras are looked up at all: everything else is refused before it is imported.
+
+Further packages are listed in the environment variable `TAPELOOP_TARGETS`, which no configuration
+can set: dotted names, separated by spaces or commas, each with all that is in it
+(`TAPELOOP_TARGETS="keras_hub.layers my_lab" python -m trainer ...`).
 """
 
 import functools
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -25,6 +30,7 @@ OWN = ("trainer", "models", "experiments")
 ALLOWED = (*OWN, *(f"keras.{part}" for part in _KERAS.split()))
 # What lies in those modules and runs code from its arguments, or sends data away.
 REFUSED = {"Lambda", "TFSMLayer", "RemoteMonitor", "deserialize", "get"}
+LISTED = "TAPELOOP_TARGETS"
 HOME = Path(__file__).resolve().parent.parent
 
 
@@ -64,12 +70,14 @@ def check_name(path: str, name: Any) -> None:
         raise ValueError(f"{where} not a dotted name such as keras.optimizers.SGD")
     parts = name.split(".")
     root = ".".join(parts[:2]) if parts[0] == "keras" else parts[0]
-    if root not in ALLOWED or name == root:
+    if not is_listed(name) and (root not in ALLOWED or name == root):
+        ways_out = f"wrap it in experiments/, or list its package in {LISTED}"
         raise ValueError(
             f"{where} only names in trainer, models, experiments and parts of keras may be built; "
-            + (nearest(root, ALLOWED) if parts[0] == "keras" else "wrap it in experiments/")
+            + (nearest(root, ALLOWED) if parts[0] == "keras" else ways_out)
         )
-    if REFUSED & set(parts) or any(part.startswith("_") for part in parts):
+    is_private = any(part.startswith("_") for part in parts)
+    if REFUSED & set(parts) or is_private or parts[:2] == ["trainer", "commands"]:
         raise ValueError(f"{where} may not be built from a configuration, only in your own code")
     if root in OWN:
         _check_place(where, root)
@@ -116,6 +124,7 @@ def check(path: str, node: Mapping[str, Any], supplied: Collection[str] = ()) ->
     known = {n: a for n, a in target.arguments.items() if n not in supplied}
     given = {n: value for n, value in node.items() if n not in ("_target_", "_partial_")}
     for key, value in given.items():
+        _check_no_keras_config(f"{path}.{key}", value)
         where = f"{path}.{key}={in_yaml(value)}: {name}"
         if key in supplied:
             raise ValueError(f"{where} gets this from the rest of the configuration; leave it out")
@@ -124,7 +133,7 @@ def check(path: str, node: Mapping[str, Any], supplied: Collection[str] = ()) ->
             if wanted:
                 raise ValueError(f"{where} takes {wanted} here")
         elif not target.takes_others:
-            raise ValueError(f"{where} has no argument {key!r}; {nearest(key, known)}")
+            raise ValueError(f"{where} has no argument {key!r}; {nearest(str(key), known)}")
     if node.get("_partial_"):
         return
     missing = [key for key, argument in known.items() if argument.required and key not in given]
@@ -172,8 +181,34 @@ def _built(value: Any) -> Any:
     if isinstance(value, dict):
         if "_target_" in value:
             return instantiate(value)
+        _check_no_keras_config("", value)
         return {key: _built(inner) for key, inner in value.items()}
     return [_built(inner) for inner in value] if isinstance(value, list) else value
+
+
+def is_listed(name: str) -> bool:
+    """Return whether the user has listed a dotted name, or a package around it."""
+    listed = os.environ.get(LISTED, "").replace(",", " ").split()
+    return any(f"{name}.".startswith(f"{package}.") for package in listed)
+
+
+def _check_no_keras_config(path: str, value: Any) -> None:
+    """Check that a value holds no mapping from which Keras would build by names of its own.
+
+    `{class_name: ..., module: ..., config: ...}` has Keras import the module, whatever it is.
+    """
+    if isinstance(value, list):
+        for inner in value:
+            _check_no_keras_config(path, inner)
+    elif isinstance(value, dict):
+        if "class_name" in value and "_target_" not in value:
+            where = f"{path}.class_name={in_yaml(value['class_name'])}:".lstrip(".")
+            raise ValueError(
+                f"{where} Keras would look this up unchecked; name the class in _target_, and its "
+                "arguments beside it"
+            )
+        for inner in value.values():
+            _check_no_keras_config(path, inner)
 
 
 def _is_at_home(found: Any, package: str) -> bool:

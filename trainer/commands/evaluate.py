@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     trainer.load_weights(found)
     num_examples = trainer.data.feed(split).num_examples
     console.print(f"{split}: {num_examples:,} examples, {weights} weights (step {found.step:,})")
-    logged = found.facts.get("values", {})
+    logged = found.facts["values"] if weights == "best" else {}
     for name, value in trainer.evaluate(split).items():
         line = f"  {split}/{name:<16} {value:.6f}"
         if f"{split}/{name}" in logged:

@@ -1,6 +1,7 @@
 """The arrows between the packages: who may import whom."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,47 @@ def test_models_know_keras_and_tensorflow_alone(path):
     standard = {"collections", "math", "typing"}
     roots = {name.split(".")[0] for name in imports(path)}
     assert roots <= {"keras", "tensorflow", "models"} | standard
+
+
+CALLS_OF_CODE = {
+    *("eval", "exec", "compile", "__import__", "load_model", "unsafe_load", "full_load"),
+    *("load_library", "load_op_library", "enable_unsafe_deserialization", "func_load"),
+}
+MAKERS_OF_CODE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "h5py"}
+RESTRICTED_UNPICKLER = "trainer/data/cifar10.py"
+
+
+def calls(path):
+    """The calls in a file, as (the last part of the name, the node)."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            is_method = isinstance(node.func, ast.Attribute)
+            yield name, is_method, node
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if path.relative_to(ROOT).parts[0] in ("trainer", "models")],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_nothing_that_is_read_can_run(path):
+    if str(path.relative_to(ROOT)) != RESTRICTED_UNPICKLER:
+        assert not {name.split(".")[0] for name in imports(path)} & MAKERS_OF_CODE
+    for name, is_method, node in calls(path):
+        where = f"{path.name}:{node.lineno}: {name}"
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+        assert "allow_pickle" not in keywords, where
+        assert name not in CALLS_OF_CODE or (name == "compile" and is_method), where
+        if ast.unparse(node.func) in ("yaml.load", "yaml.parse", "yaml.load_all"):
+            assert ast.unparse(keywords["Loader"]) == "yaml.SafeLoader", where
+
+
+def test_the_unpickler_of_cifar10_is_the_restricted_one():
+    source = (ROOT / RESTRICTED_UNPICKLER).read_text()
+    used = re.findall(r"pickle\.\w+", source)
+    assert set(used) == {"pickle.Unpickler", "pickle.UnpicklingError"}
+    assert "_ArrayUnpickler(file" in source
 
 
 def test_the_walk_sees_the_packages():

@@ -28,6 +28,19 @@ from trainer.durations import RunLength
         "models",
         "models._private.Thing",
         "trainer.__main__.entry",
+        "trainer.commands.evaluate.main",
+        "keras.Model.from_config",
+        "keras.models.load_model",
+        "keras.config.enable_unsafe_deserialization",
+        "keras.datasets.cifar10.load_data",
+        "keras.initializers.deserialize",
+        "keras.optimizers.get",
+        "keras.src.saving.serialization_lib.deserialize_keras_object",
+        "tensorflow.keras.layers.Dense",
+        "setuptools._distutils.spawn.spawn",
+        "asyncio.create_subprocess_shell",
+        "pathlib.Path.write_text",
+        "fractions.Fraction",
         "models..x",
         "models.os-system",
         "",
@@ -49,11 +62,57 @@ def test_other_names_are_refused_before_they_are_imported(name):
         "trainer.writers.json.loads",
         "trainer.data.image_files.Path",
         "keras.layers.Dense.from_config",
+        "keras.callbacks.ModelCheckpoint.on_epoch_end",
+        "trainer.data.cifar10.pickle.loads",
+        "trainer.manifest.subprocess.run",
+        "trainer.data.cifar10.partial",
     ],
 )
 def test_what_a_module_has_only_imported_is_refused(name):
     with pytest.raises(ValueError, match=r"has no|not a class|may not"):
         targets.resolve("model", name)
+
+
+def test_the_real_module_of_an_object_counts(tmp_path, monkeypatch):
+    import experiments
+
+    (tmp_path / "leaky.py").write_text("from os import system as run\nfrom fractions import *\n")
+    monkeypatch.setattr(experiments, "__path__", [*experiments.__path__, str(tmp_path)])
+    for name in ("experiments.leaky.run", "experiments.leaky.Fraction"):
+        with pytest.raises(ValueError, match="not a class or a function of that package"):
+            targets.resolve("model", name)
+
+
+@pytest.mark.parametrize(
+    "listed", ["statistics", "my_lab, statistics", "statistics.NormalDist x.y"]
+)
+def test_the_user_may_list_further_packages(listed, monkeypatch):
+    monkeypatch.setenv("TAPELOOP_TARGETS", listed)
+    node = {"_target_": "statistics.NormalDist", "mu": 0.5}
+    targets.check("loss", node)
+    assert targets.instantiate(node).mean == 0.5
+    for name in ("os.system", "statistics_.mean", "decimal.Decimal", "statistics._sum"):
+        with pytest.raises(ValueError, match=r"^model\._target_=.*: (only names in|may not)"):
+            targets.check_name("model", name)
+    # What such a package has only imported is not of it.
+    with pytest.raises(ValueError, match=r"has no|not a class|only names in"):
+        targets.resolve("model", "statistics.Decimal")
+
+
+KERAS_CONFIG = {"module": "antigravity", "class_name": "fly", "config": {}, "registered_name": "x"}
+
+
+@pytest.mark.parametrize(
+    "value", [KERAS_CONFIG, [1, KERAS_CONFIG], {"a": {"b": [KERAS_CONFIG]}}], ids=len
+)
+def test_no_mapping_is_left_to_keras_to_build(value):
+    node = {"_target_": "keras.layers.Dense", "units": 3, "kernel_initializer": value}
+    expected = r"class_name=fly: Keras would look this up unchecked; name the class in _target_"
+    with pytest.raises(ValueError, match=rf"^model\.layer\.kernel_initializer\.{expected}"):
+        targets.check("model.layer", node)
+    with pytest.raises(ValueError, match=expected):
+        targets.instantiate(node)
+    assert "antigravity" not in sys.modules
 
 
 def test_names_resolve_to_the_objects_themselves():

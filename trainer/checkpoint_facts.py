@@ -11,6 +11,7 @@ STATE = {
     "ranking": [(float, int)],
     "val_values": {str: float},
     "is_due": bool,
+    "has_ended": bool,
     "passed_over": [{"step": int, "action": str, "to": int}],
     "seconds": {str: float},
     "stop_training": bool,

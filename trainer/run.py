@@ -65,7 +65,10 @@ def run(cfg: DictConfig, run_dir: Path) -> float | None:
 
 def _as_begun(cfg: DictConfig, run_dir: Path) -> DictConfig:
     """Return the configuration to go on with, where the folder holds a run already."""
-    if not (run_dir / "config.yaml").exists() or not any(run_dir.glob("checkpoints/*.safetensors")):
+    if not any(run_dir.glob("checkpoints/*.safetensors")):
+        return cfg
+    if not (run_dir / "config.yaml").exists():
+        logger.warning("%s/config.yaml is gone: the settings of before cannot be compared", run_dir)
         return cfg
     there = load(run_dir)
     containers = [OmegaConf.to_container(config) for config in (there, cfg)]

@@ -8,8 +8,9 @@ from pathlib import Path
 from trainer.disk import RunFolderError
 
 FOLDERS = ("checkpoints", "train", "val")
+# With a star at the end: a pattern without one does not find a link to nowhere.
 FILES = (
-    *("config.yaml", "lock", "train.log", "manifest.json*", "metrics.jsonl*"),
+    *("config.yaml*", "lock*", "train.log*", "manifest.json*", "metrics.jsonl*"),
     *(f"{folder}/*" for folder in FOLDERS),
 )
 

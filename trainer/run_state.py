@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -88,8 +89,10 @@ class RunState:
             self.val_values, self.is_due = facts["val_values"], facts["is_due"]
             self.has_ended, self.passed_over = facts["has_ended"], facts["passed_over"]
             logger.info("going on from step %s (%s)", f"{found.step:,}", found.path)
-        elif trainer.run_dir and (trainer.run_dir / "metrics.jsonl").exists():
-            logger.info("no checkpoint in %s yet: begun anew", trainer.run_dir)
+        elif trainer.run_dir and _has_rows(trainer.run_dir / "metrics.jsonl"):
+            logger.warning(
+                "%s holds no checkpoint: begun anew, the curves there are replaced", trainer.run_dir
+            )
         if trainer.run_dir:
             trainer.writer = RunWriter(trainer.run_dir, facts.get("positions"))
         return found
@@ -108,6 +111,10 @@ class RunState:
     def back_to(self, found: Checkpoint) -> None:
         """Take the variables of a checkpoint, and nothing else."""
         restore(self._trainer.variables, _variables(found), source=str(found.path))
+
+
+def _has_rows(curves: Path) -> bool:
+    return curves.exists() and curves.stat().st_size > 0
 
 
 def _variables(found: Checkpoint) -> dict[str, np.ndarray]:

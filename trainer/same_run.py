@@ -71,6 +71,7 @@ def warn_of_another_machine(there: Mapping[str, Any], here: Mapping[str, Any]) -
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest in a run folder; empty, and said aloud, where it cannot be read."""
     if not path.exists():
+        logger.warning("%s is gone: the data of before cannot be compared", path)
         return {}
     try:
         facts = json.loads(path.read_text())

@@ -7,6 +7,7 @@ digests what the fact was derived from, so a file is never out of date, and any 
 import json
 import logging
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,18 @@ def known(key: str, find_out: Callable[[], Any]) -> Any:
     """Return the fact kept under `key`, else what `find_out` returns, and keep it.
 
     Args:
-        key: letters and digits; equal only where the fact is.
+        key: letters, digits and _; equal only where the fact is.
         find_out: returns plain values, as JSON gives them back.
+
+    Raises:
+        ValueError: if the key would name a file elsewhere.
     """
+    if not re.fullmatch(r"\w+", key):
+        raise ValueError(f"key={key!r}: only letters, digits and _, since it names a file")
     path = _folder() / f"{key}.json"
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError):  # not there yet, or torn
+    except (OSError, ValueError, RecursionError):  # not there yet, or torn
         fact = find_out()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

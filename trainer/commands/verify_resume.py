@@ -48,8 +48,9 @@ def main(arguments: Sequence[str]) -> int:
     if own["control"] not in ("true", "false"):
         raise ConfigError(f"control={own['control']}: must be true or false")
     if not _given("checkpoint_every", words):
-        # About two a kill, so that the run gets on between kills however short it is.
-        words.append(f"checkpoint_every={50 / num_kills:.6g}%")
+        # More than two a kill, so that the run gets on between kills however short it is; not two
+        # exactly, which would often be whole epochs, and those are what is easily resumed.
+        words.append(f"checkpoint_every={43 / num_kills:.6g}%")
     cfg, folder = compose(words)
     _check(cfg, folder)
 

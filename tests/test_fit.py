@@ -181,6 +181,14 @@ def test_what_callbacks_do_at_the_end_is_made_up_for(tmp_path):
         np.testing.assert_array_equal(parts.arrays[name], array, err_msg=name)
 
 
+def test_another_monitor_begins_a_ranking_of_its_own(tmp_path, caplog):
+    toy_trainer(run_dir=tmp_path, monitor="val/accuracy").fit("2ep")
+    trainer = toy_trainer(run_dir=tmp_path, monitor="val/loss")
+    trainer.fit("3ep")
+    assert "the best weights so far, by val/accuracy (max), count no more" in caplog.text
+    assert [step for _, step in trainer.ranking] == [3 * STEPS_PER_EPOCH]
+
+
 def test_a_csv_log_goes_on(tmp_path):
     def trainer(*callbacks):
         log = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))

@@ -8,6 +8,7 @@ from typing import Any
 
 _POSITION = {"length": int, "checksum": int}
 STATE = {
+    "monitor": str,
     "ranking": [(float, int)],
     "val_values": {str: float},
     "is_due": bool,

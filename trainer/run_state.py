@@ -57,6 +57,7 @@ class RunState:
         with trainer.stopwatch.measure("writing"):
             positions = writer.flush()
         facts = {
+            "monitor": _monitor_of(trainer),
             "ranking": trainer.ranking,
             "val_values": self.val_values,
             "is_due": self.is_due,
@@ -81,8 +82,11 @@ class RunState:
         if found and trainer.checkpoints:
             restore(trainer.variables, _variables(found), source=str(found.path))
             trainer.step = found.step
-            ranking = [(value, step) for value, step in facts["ranking"]]
-            trainer.ranking = trainer.checkpoints.intact(ranking)
+            if facts["monitor"] == _monitor_of(trainer):
+                ranking = [(value, step) for value, step in facts["ranking"]]
+                trainer.ranking = trainer.checkpoints.intact(ranking)
+            else:
+                logger.warning("the best weights so far, by %s, count no more", facts["monitor"])
             trainer.model.stop_training = facts["stop_training"]
             trainer.stopwatch = Stopwatch(facts["seconds"])
             trainer.checkpoints.resume_at(found.step, trainer.ranking)
@@ -111,6 +115,10 @@ class RunState:
     def back_to(self, found: Checkpoint) -> None:
         """Take the variables of a checkpoint, and nothing else."""
         restore(self._trainer.variables, _variables(found), source=str(found.path))
+
+
+def _monitor_of(trainer: "Trainer") -> str:
+    return f"{trainer.monitor} ({trainer.monitor_mode})"
 
 
 def _has_rows(curves: Path) -> bool:

@@ -98,6 +98,36 @@ class Chunk:
             self.data_seconds += float(scalars.pop(_WAITED).sum())
         return scalars
 
+    def look_up(self, step: int) -> tuple[Batch, Batch]:
+        """Return the batch of a step, to look at: as the feed gives it, and as the step sees it.
+
+        Random numbers are drawn as in the compiled steps, so these must have run once.
+
+        Args:
+            step: steps done before.
+
+        Raises:
+            UnreadableExamplesError: naming examples on disk that cannot be read.
+        """
+        plan = self._feed.plan(step, 1, CAPACITY)
+        prepare = tf.function(self._prepare, autograph=False, jit_compile=bool(self._jit) or None)
+        try:
+            raw = self._feed.batch(plan, tf.constant(0))
+            return raw, prepare(raw, tf.constant(step, tf.int64))
+        except tf.errors.OpError:
+            self._feed.check(step, 1)
+            raise
+
+    def run_eagerly(self, batch: Batch, step: int) -> dict[str, float]:
+        """Run one step operation by operation, to look into it; return its scalars.
+
+        Args:
+            batch: the second one that `look_up` returns.
+            step: steps done before.
+        """
+        scalars = self._step_on(batch, tf.constant(step, tf.int64))
+        return {name: float(value) for name, value in scalars.items()}
+
     @property
     def num_traces(self) -> int:
         """How often the chunk was traced."""
@@ -121,11 +151,13 @@ class Chunk:
 
     def _trace_one_step(self, plan: Any, k: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
         batch, waited = self._next_batch(plan, k)
-        batch = self._prepare(batch, step)
+        return waited | self._step_on(self._prepare(batch, step), step)
+
+    def _step_on(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
         scalars = self._strategy.run(self._replica_step, args=(batch, step))
         self._commit()
         # The mean is the same on all replicas: any copy will do.
-        return waited | {
+        return {
             name: self._strategy.experimental_local_results(scalar)[0]
             for name, scalar in scalars.items()
         }

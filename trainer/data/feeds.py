@@ -33,6 +33,11 @@ class Feed(Protocol):
     def batch(self, plan: Any, k: tf.Tensor) -> Batch:
         """Return the k-th batch of a plan; traced."""
 
+    def examples(self, step: int) -> np.ndarray | None:
+        """Return which examples of the split are a step's batch, int32 [B]; None: not known."""
+        del step
+        return None
+
     def check(self, first_step: int, num_steps: int) -> None:
         """Find out, when a chunk of these steps has failed, whether its examples are at fault.
 
@@ -67,6 +72,10 @@ class ResidentFeed(Feed):
     def batch(self, plan: tf.Tensor, k: tf.Tensor) -> Batch:
         """Return the k-th batch of a plan; padding has weight 0."""
         return gather(self._tensors, tf.gather(plan, k), self._order.has_padding)
+
+    def examples(self, step: int) -> np.ndarray:
+        """Return which examples of the split are a step's batch, int32 [B]."""
+        return self._order.indices(step, 1)[0]
 
 
 class DatasetFeed(Feed):

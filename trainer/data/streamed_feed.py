@@ -67,6 +67,10 @@ class StreamedFeed(Feed):
         del k
         return next(plan)
 
+    def examples(self, step: int) -> np.ndarray:
+        """Return which examples of the split are a step's batch, int32 [B]."""
+        return self._order.indices(step, 1)[0]
+
     def check(self, first_step: int, num_steps: int) -> None:
         """Read the examples of these steps once more, and name those that cannot be read."""
         rows = np.unique(self._order.indices(first_step, num_steps))

@@ -40,10 +40,11 @@ def main(arguments: list[str]) -> int:
     from trainer.checkpoint_folder import CheckpointFolder
     from trainer.data.dataset import UnreadableExamplesError
     from trainer.manifest import command_line, manifest
-    from trainer.replay import notes, report
+    from trainer.replay import notes, report, terminal
     from trainer.replay.logged import LoggedSteps
-    from trainer.replay.rebuild import Rebuilding, way_to
+    from trainer.replay.rebuild import Rebuilding
     from trainer.replay.step import replay_step
+    from trainer.replay.way import way_to
 
     log_to_console()
     logged = LoggedSteps(run_dir / "metrics.jsonl")
@@ -78,7 +79,7 @@ def main(arguments: list[str]) -> int:
             *notes.notes_on_conditions(run_dir / "manifest.json", now, overrides),
         ]
     )
-    report.show(replayed, console)
+    terminal.show(replayed, console)
     target = run_dir / "replay" / f"step_{step:09d}"
     report.write(replayed, target, trainer.data.class_names)
     console.print(f"  report  {target}", soft_wrap=True)

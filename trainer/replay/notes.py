@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.checkpoint import Checkpoint
-from trainer.replay.rebuild import PassedOver, Way, passed_over_by
+from trainer.replay.way import PassedOver, Way, passed_over_by
 from trainer.same_run import MACHINE, data_differences, differences
 from trainer.trainer import Trainer
 

@@ -12,8 +12,9 @@ from trainer.data.feeds import Batch
 from trainer.replay.logged import differing
 from trainer.replay.numeric_checks import BadOperation, non_finite_rows
 from trainer.replay.observe import Observed, observe
-from trainer.replay.rebuild import Rebuilding, Way
+from trainer.replay.rebuild import Rebuilding
 from trainer.replay.summary import Summary, summarise
+from trainer.replay.way import Way
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Replayed:
         examples: which of the training split they are, if that is known.
         broken_variables: those of the model that were not finite before the step.
         observed: the eager step.
+        tolerance: how far its scalars may lie, relatively, from those of the compiled step.
         notes: what a reader must know.
     """
 
@@ -67,6 +69,7 @@ class Replayed:
     examples: np.ndarray | None
     broken_variables: list[str]
     observed: Observed
+    tolerance: float
     notes: list[str]
 
     @property
@@ -129,6 +132,8 @@ def replay_step(rebuilding: Rebuilding, with_pdb: bool = False) -> Replayed:
         examples=feed.examples(step),
         broken_variables=broken,
         observed=observed,
+        # bfloat16 has 8 bits, and a compiled step keeps more of them in between.
+        tolerance=0.01 if trainer.model.compute_dtype == "float32" else 0.1,
         notes=rebuilding.notes,
     )
 

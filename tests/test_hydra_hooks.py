@@ -35,6 +35,7 @@ WORDS = {
     "in a model": ["+model.x={{{0}}}"],
 }
 BASIC = "_target_: hydra._internal.core_plugins.basic_launcher.BasicLauncher\n"
+EVIL = "+evil={{{0}}}"
 FACTORY = """\
 version: 1
 formatters: {{x: {{"()": {0}, {1}}}}}
@@ -120,6 +121,16 @@ def test_words_that_name_something_to_run_are_refused(place, target, refused, ma
     [
         ("experiment/x.yaml", "hydra: {{callbacks: {{x: {{{0}}}}}}}", ["experiment=x"]),
         ("hydra/launcher/x.yaml", BASIC + "x: {{{0}}}", ["-m", "seed=0,1", "hydra/launcher=x"]),
+        (
+            "hydra/launcher/x.yaml",
+            BASIC + "x: ${{evil}}",
+            ["-m", "seed=0,1", "hydra/launcher=x", EVIL],
+        ),
+        (
+            "hydra/launcher/x.yaml",
+            BASIC + "x: '${{oc.create:{{{0}}}}}'",
+            ["-m", "seed=0,1", "hydra/launcher=x"],
+        ),
         ("hydra/launcher/x.yaml", "{{{0}}}", ["-m", "seed=0,1", "hydra/launcher=x"]),
         ("hydra/sweeper/x.yaml", "{{{0}}}", ["-m", "seed=0,1", "hydra/sweeper=x"]),
         ("experiment/x.yaml", "callbacks: {{x: {{{0}}}}}", ["experiment=x"]),
@@ -132,6 +143,7 @@ def test_files_that_name_something_to_run_are_refused(
 ):
     package = "# @package _global_\n" if name.startswith("experiment") else ""
     flags = write(tmp_path, name, package + text.format(TARGETS[target].format(marker)))
+    words = [word.format(TARGETS[target].format(marker)) for word in words]
     refused([*flags, *words], "_target_=" if "callbacks" not in text + name else "callbacks.x")
 
 

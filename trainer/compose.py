@@ -40,10 +40,19 @@ class CheckedLoader(ConfigLoaderImpl):
             ConfigError: if it would have Hydra run something.
         """
         cfg = super().load_configuration(*args, **kwargs)
-        refusal = refused_hook(cast(dict[str, Any], OmegaConf.to_container(cfg.hydra)))
+        refusal = refused_hook(_hydra_settings(cfg))
         if refusal:
             raise ConfigError(refusal)
         return cfg
+
+
+def _hydra_settings(cfg: DictConfig) -> dict[str, Any]:
+    """Return the `hydra` node as it is written, and what Hydra builds from as it builds from it."""
+    settings = cast(dict[str, Any], OmegaConf.to_container(cfg.hydra))
+    for name in ("launcher", "sweeper"):
+        node = cfg.hydra[name]  # an interpolation may lead to a node elsewhere, or make one
+        settings[name] = OmegaConf.to_container(node, resolve=True) if node else node
+    return settings
 
 
 @contextmanager

@@ -36,7 +36,7 @@ def refused_hook(hydra: Mapping[str, Any]) -> str | None:
     """Return the line that refuses something in the composed `hydra` node, or None.
 
     Args:
-        hydra: plain containers, interpolations unresolved.
+        hydra: plain containers; interpolations are resolved in `launcher` and `sweeper` alone.
     """
     for name in hydra.get("callbacks") or {}:
         return (

@@ -136,6 +136,8 @@ class CheckpointFolder:
         for path in files:
             try:
                 return _load(path, wanted)
+            except FileNotFoundError:
+                continue  # a live run has removed it just now
             except CheckpointError as error:
                 logger.warning("%s; trying the one before", error)
         if files and at_most is None:

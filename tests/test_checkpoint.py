@@ -1,3 +1,4 @@
+import contextlib
 import resource
 import threading
 
@@ -78,20 +79,23 @@ def test_writing_does_not_hold_up_the_caller(tmp_path):
     assert folder.latest().step == 1
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files():
-    """Files past 4 kB cannot be written, as on a full disk or over a quota."""
+    """Let no file grow past 4 kB, as on a full disk or over a quota; pytest's own log neither."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(tmp_path, small_files):
+def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(tmp_path):
     folder = saved(CheckpointFolder(tmp_path), make(1))
     large = Checkpoint(2, {"w": np.zeros(10_000)}, {})
-    folder.save(large)
-    with pytest.raises(RunFolderError, match=r"step_000000002.safetensors: cannot be written \("):
+    expected = r"step_000000002.safetensors: cannot be written \("
+    with small_files(), pytest.raises(RunFolderError, match=expected):
+        folder.save(large)
         folder.wait()
     assert names(tmp_path) == ["step_000000001.safetensors"]
     assert folder.latest().step == 1

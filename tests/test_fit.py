@@ -189,6 +189,17 @@ def test_another_monitor_begins_a_ranking_of_its_own(tmp_path, caplog):
     assert [step for _, step in trainer.ranking] == [3 * STEPS_PER_EPOCH]
 
 
+def test_a_callback_is_resumed_with_the_arguments_that_it_has_now(tmp_path):
+    def trainer(patience, *callbacks):
+        stopping = keras.callbacks.EarlyStopping("val_loss", patience=patience, min_delta=100)
+        return toy_trainer(run_dir=tmp_path, callbacks=[stopping, *callbacks])
+
+    trainer(9, StopAt(2 * STEPS_PER_EPOCH)).fit("20ep")
+    resumed = trainer(3)
+    resumed.fit("20ep")
+    assert resumed.step == 4 * STEPS_PER_EPOCH
+
+
 def test_a_csv_log_goes_on(tmp_path):
     def trainer(*callbacks):
         log = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))

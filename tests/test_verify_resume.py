@@ -34,7 +34,8 @@ SMALL = ["data.limit=200", "jit=false", "callbacks.progress=null"]
 RUNS = {
     "batch normalization, flips, crops, mixup": [
         *("kills=5", "control=false", "model=mini_inception", "model.width=0.1", "augment=mixup"),
-        *("duration=6ep", "optimizer.learning_rate=0.05", "precision=float32", *SMALL),
+        *("checkpoint_every=5st", "duration=6ep", "optimizer.learning_rate=0.05"),
+        *("precision=float32", *SMALL),
     ],
     "accumulation, moving average, one cycle, early stopping": [
         *("kills=8", "control=false", "model=mlp", "optimizer=adamw", "schedule=one_cycle"),
@@ -66,9 +67,9 @@ def verify(folder, words):
 
 @pytest.fixture(scope="module")
 def verified(tmp_path_factory):
-    """All of RUNS, two at a time: a start-up takes one core."""
+    """All of RUNS at a time: most of it is start-up, which takes one core."""
     folder = tmp_path_factory.mktemp("verified")
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(len(RUNS)) as pool:
         futures = {
             name: pool.submit(verify, folder / str(k), words)
             for k, (name, words) in enumerate(RUNS.items())
@@ -83,7 +84,7 @@ def test_a_killed_run_ends_as_one_that_was_never_stopped(verified, name):
     assert figures["is_equal"] and not figures["failures"]
     asked_for = int(RUNS[name][0].removeprefix("kills="))
     assert figures["num_kills"] == asked_for == sum(figures["hits"].values())
-    assert figures["num_resumes_mid_epoch"] >= 2
+    assert figures["num_resumes_mid_epoch"] >= 1
     assert all(found["num_values"] > 0 for found in figures["comparisons"])
     assert "to the bit: the killed run ended as the one never stopped" in output
 

@@ -147,6 +147,11 @@ class CheckpointFolder:
             )
         return None
 
+    @property
+    def has_states(self) -> bool:
+        """Whether there is a checkpoint to go on from, intact or not."""
+        return bool(self._states())
+
     def _submit(self, write: Callable[[], object]) -> None:
         if self._background is None:
             self._background = Background("checkpoints", queue_length=1)

@@ -85,7 +85,7 @@ def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
     """Write what the run is, to its folder and the terminal."""
     trainer, data = built.trainer, built.trainer.data
     facts = manifest(command_line(), cfg.seed, built.precision, built.splits)
-    if trainer.checkpoints and trainer.checkpoints.latest():
+    if trainer.checkpoints and trainer.checkpoints.has_states:
         before = read_manifest(run_dir / "manifest.json")
         differing = data_differences(before, facts)
         if differing and cfg.resume != "command":

@@ -39,6 +39,7 @@ class RunState:
     def __init__(self, trainer: "Trainer", callbacks: list[keras.callbacks.Callback]) -> None:
         self._trainer = trainer
         self._callbacks = {f"{k}/{type(c).__name__}": c for k, c in enumerate(callbacks)}
+        self._as_made = {key: callback_state(c) for key, c in self._callbacks.items()}
         self.val_values: dict[str, float] = {}
         """What the last evaluation of this epoch gave."""
         self.is_due: bool = False
@@ -66,7 +67,7 @@ class RunState:
             "seconds": trainer.stopwatch.seconds(),
             "stop_training": bool(trainer.model.stop_training),
             "positions": positions,
-            "callbacks": {key: callback_state(c) for key, c in self._callbacks.items()},
+            "callbacks": {key: self._changed(key, c) for key, c in self._callbacks.items()},
         }
         with trainer.stopwatch.measure("checkpoints"):
             arrays = snapshot(trainer.variables)
@@ -100,6 +101,12 @@ class RunState:
         if trainer.run_dir:
             trainer.writer = RunWriter(trainer.run_dir, facts.get("positions"))
         return found
+
+    def _changed(self, key: str, callback: keras.callbacks.Callback) -> dict[str, Any]:
+        # Not what a callback was made with: on a resume, its arguments are those of the command.
+        as_made = self._as_made[key]
+        state = callback_state(callback)
+        return {n: v for n, v in state.items() if n not in as_made or as_made[n] != v}
 
     def restore_callbacks(self, found: Checkpoint) -> None:
         """Give the callbacks what they remembered; after `on_train_begin`, which resets them."""

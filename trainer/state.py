@@ -119,7 +119,7 @@ def restore_callback(
     """
     for name, value in [*saved.items(), *((name.rpartition("/")[0], []) for name in arrays)]:
         _check_attribute(callback, name, value)
-    if saved.get("min_delta") != getattr(callback, "min_delta", None):
+    if "min_delta" in saved and hasattr(callback, "_set_monitor_op"):
         # Keras finds out a metric's direction at the first epoch's end, and negates `min_delta` as
         # it does; a callback that is new would do so once more.
         callback._set_monitor_op()

@@ -26,6 +26,7 @@ COURSE = Course(
     steps_per_epoch=20,
     evaluated_steps=frozenset(range(20, 101, 20)),
     seconds_to_first_step=5.0,
+    seconds_of_evaluation=1.0,
     seconds_between_kills=0.2,
 )
 
@@ -215,7 +216,7 @@ def test_moments_are_ahead_and_leave_steps_for_the_other_kills(checkpoint_step, 
         if moment.phase == START_UP:
             assert 0 <= moment.seconds <= COURSE.seconds_to_first_step
         else:
-            reach = max(1, round(2 * remaining / (kills_left + 1)))
+            reach = max(1, round(1.5 * remaining / (kills_left + 1)))
             assert checkpoint_step < moment.step <= min(100, checkpoint_step + reach)
         if moment.phase == EVALUATION:
             assert moment.step in COURSE.evaluated_steps

@@ -17,8 +17,8 @@ _WEIGHTS = (15, 45, 15, 25)
 
 _POLL_SECONDS = {START_UP: 0.005, TRAINING: 0.001, EVALUATION: 0.0005, CHECKPOINT: 0.0002}
 """A small checkpoint is written in a few milliseconds, so one has to look often."""
-_EVALUATION_SECONDS, _WRITING_SECONDS = 0.3, 0.002
-"""How far into an evaluation (its trace alone takes as long) or a writing a kill is put off."""
+_WRITING_SECONDS = 0.002
+"""How far into the writing of a checkpoint a kill is put off at most."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Course:
         steps_per_epoch: of its data.
         evaluated_steps: after which it evaluates.
         seconds_to_first_step: from its start until the first row.
+        seconds_of_evaluation: that its first one takes, with the trace that each process makes.
         seconds_between_kills: that its steps take, divided by the kills and one.
     """
 
@@ -37,6 +38,7 @@ class Course:
     steps_per_epoch: int
     evaluated_steps: frozenset[int]
     seconds_to_first_step: float
+    seconds_of_evaluation: float
     seconds_between_kills: float
 
 
@@ -48,11 +50,13 @@ class Moment:
         phase: what is to be hit.
         step: what the process has to show before.
         seconds: to wait then.
+        latest_step: at which it is killed though no checkpoint was seen; None: at `step`.
     """
 
     phase: str
     step: int
     seconds: float
+    latest_step: int | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ def run_whole(words: Sequence[str], run_dir: Path, num_kills: int, report: Repor
         steps_per_epoch=round(last["step"] / last["epoch"]),
         evaluated_steps=frozenset(row["step"] for row in evaluations),
         seconds_to_first_step=seconds_to_first_step or seconds,
+        seconds_of_evaluation=evaluations[0].get("time/evaluation", 0.0),
         seconds_between_kills=last.get("time/steps", 0.0) / (num_kills + 1),
     )
 
@@ -205,17 +210,20 @@ def choose(rng: random.Random, course: Course, checkpoint_step: int, kills_left:
     if remaining <= 0:
         # Nothing is left to hit: a kill of this process would be no test.
         return Moment(TRAINING, course.num_steps + 1, 0.0)
-    reach = max(1, min(remaining - 1, round(2 * remaining / (kills_left + 1))))
+    # Less than an even share on average: a quick run goes on while one looks.
+    reach = max(1, min(remaining - 1, round(1.5 * remaining / (kills_left + 1))))
     step = checkpoint_step + rng.randint(1, reach)
     if phase == EVALUATION:
+        # The first of a process, which is traced: the others may take no time at all.
         near = [s for s in course.evaluated_steps if checkpoint_step < s <= checkpoint_step + reach]
         if near:
-            return Moment(phase, rng.choice(sorted(near)), rng.uniform(0, _EVALUATION_SECONDS))
+            return Moment(phase, min(near), rng.uniform(0, course.seconds_of_evaluation / 2))
         phase = TRAINING
     if phase == START_UP:
         return Moment(phase, checkpoint_step, rng.uniform(0, course.seconds_to_first_step))
     if phase == CHECKPOINT:
-        return Moment(phase, step, rng.uniform(0, _WRITING_SECONDS))
+        latest_step = checkpoint_step + (reach + remaining) // 2
+        return Moment(phase, step, rng.uniform(0, _WRITING_SECONDS), latest_step)
     # Rows show up chunk by chunk, and a chunk lasts a second at most: wait for some part of it.
     return Moment(phase, step, rng.uniform(0, min(1.0, course.seconds_between_kills)))
 
@@ -239,7 +247,9 @@ def _has_come(moment: Moment, attempt: Attempt) -> bool:
         return True
     if attempt.last_row is None or attempt.step < moment.step:
         return False
-    return moment.phase != CHECKPOINT or attempt.is_writing_checkpoint()
+    if moment.latest_step is None or attempt.step >= moment.latest_step:
+        return True
+    return attempt.is_writing_checkpoint()
 
 
 def _phase_hit(attempt: Attempt, course: Course) -> str:

@@ -42,6 +42,15 @@ def test_what_was_saved_is_loaded(tmp_path):
     assert names(path.parent) == ["mine.safetensors"]
 
 
+def test_arrays_of_any_memory_order_are_kept(tmp_path):
+    arrays = {"fortran": np.arange(6.0).reshape(2, 3).T, "scalar": np.array(3)}
+    save(tmp_path / "mine.safetensors", Checkpoint(1, arrays, {}))
+    loaded = load(tmp_path / "mine.safetensors").arrays
+    for name, array in arrays.items():
+        assert loaded[name].shape == array.shape
+        np.testing.assert_array_equal(loaded[name], array)
+
+
 def test_the_last_ones_and_every_nth_are_kept(tmp_path):
     folder = CheckpointFolder(tmp_path, keep=2, keep_every_steps=50)
     saved(folder, *(make(step) for step in (1, 50, 90, 100, 101, 102)))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,6 +99,12 @@ def test_evaluate_answers_bad_usage_with_one_line(finished, words, message, caps
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_evaluate_takes_the_folder_of_a_job_of_a_sweep(finished, tmp_path, capsys):
+    shutil.copytree(finished, tmp_path / "seed=0,model=mlp")
+    assert entry(["evaluate", str(tmp_path / "seed=0,model=mlp"), "split=train"]) == 0
+    assert "train: 200 examples" in capsys.readouterr().out
 
 
 def test_a_killed_run_goes_on_to_the_same_end(finished, tmp_path):

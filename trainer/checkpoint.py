@@ -80,7 +80,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "facts": facts,
         "sha256": _checksum(checkpoint.step, checkpoint.arrays, facts),
     }
-    write_whole(path, safetensors.numpy.save(dict(checkpoint.arrays), metadata=header))
+    # safetensors writes an array of another memory order as if it were of this one.
+    arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
+    write_whole(path, safetensors.numpy.save(arrays, metadata=header))
 
 
 def load_facts(path: Path) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def restore(variables: Variables, arrays: Mapping[str, np.ndarray], source: str)
 def callback_arrays(callback: keras.callbacks.Callback, prefix: str) -> dict[str, np.ndarray]:
     """Return the arrays that a callback holds, such as the `best_weights` of `EarlyStopping`."""
     return {
-        f"{prefix}{name}/{k:04d}": np.array(array, order="C")  # as safetensors takes them
+        f"{prefix}{name}/{k:04d}": np.array(array)
         for name, value in vars(callback).items()
         if not name.startswith("_") and _is_list_of_arrays(value)
         for k, array in enumerate(value)

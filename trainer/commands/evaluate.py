@@ -22,11 +22,12 @@ def main(arguments: list[str]) -> int:
     Raises:
         ConfigError: if there is no such run, split or kind of weights.
     """
-    folders = [word for word in arguments if "=" not in word]
+    # A sweep names its folders by settings, such as `seed=0`.
+    folders = [word for word in arguments if "=" not in word or Path(word).is_dir()]
     if len(folders) != 1:
         raise ConfigError(f"evaluate: one run folder is needed, received {len(folders)}; {USAGE}")
     run_dir = Path(folders[0])
-    settings = dict(word.split("=", 1) for word in arguments if "=" in word)
+    settings = dict(word.split("=", 1) for word in arguments if word not in folders)
     split, weights = settings.pop("split", "val"), settings.pop("weights", "best")
     cfg = config.load(run_dir, [f"{key}={value}" for key, value in settings.items()])
 

@@ -1,5 +1,6 @@
 """A configuration is data: what Hydra would run by itself is refused before it does."""
 
+import logging
 import os
 import pickle
 import sys
@@ -42,6 +43,19 @@ formatters: {{x: {{"()": {0}, {1}}}}}
 handlers: {{x: {{class: logging.StreamHandler, formatter: x}}}}
 root: {{handlers: [x]}}
 """
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    """Undo what Hydra's own logging options do to the process: `disabled` switches off ours."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for logger in root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.fixture(autouse=True)

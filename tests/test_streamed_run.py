@@ -57,7 +57,7 @@ def test_a_streamed_run_is_taken_up_where_it_was(root, tmp_path):
     assert train(root, whole, "data.feed=streamed", "schedule=constant") == 0
     for duration in ("4st", "3ep"):
         words = ("data.feed=streamed", "schedule=constant", f"duration={duration}")
-        assert train(root, parts, *words) == 0
+        assert train(root, parts, *words, "resume=command") == 0
     name = "train/gradient_norm"
     ours, theirs = (
         {row["step"]: row[name] for row in scalars(run) if name in row} for run in (parts, whole)

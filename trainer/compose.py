@@ -4,7 +4,7 @@ Also what is done about a word that Hydra does not take, and about what Hydra wo
 in training too.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -88,6 +88,26 @@ def compose(words: Sequence[str]) -> tuple[DictConfig, Path]:
             return compose(retry)
         raise ConfigError(in_one_line(error, words)) from error
     return check(cfg), run_dir
+
+
+def divide(words: Sequence[str], own: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Divide words into a command's own settings and what training takes.
+
+    Args:
+        words: of the command line.
+        own: the command's settings, name to default.
+
+    Returns:
+        The command's settings by name, and the other words.
+    """
+    settings, others = dict(own), []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in own and equals:
+            settings[name] = value
+        else:
+            others.append(word)
+    return settings, others
 
 
 def with_new_argument(words: Sequence[str], error: BaseException) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainer.compose import compose
+from trainer.compose import compose, divide
 from trainer.config import ConfigError
 from trainer.console import console, log_to_console
 
@@ -29,14 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         ConfigError: in one line, for what cannot be trained with.
     """
-    own = dict.fromkeys(("min", "max", "steps"), "")
-    words = []
-    for word in arguments:
-        name, equals, value = word.partition("=")
-        if name in own and equals:
-            own[name] = value
-        else:
-            words.append(word)
+    own, words = divide(arguments, {"min": "", "max": "", "steps": ""})
     minimum, maximum = _rate("min", own["min"] or "1e-6"), _rate("max", own["max"] or "10")
     if minimum >= maximum:
         raise ConfigError(f"min={minimum:g} max={maximum:g}: min must be below max")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.compose import compose
+from trainer.compose import compose, divide
 from trainer.config import ConfigError
 from trainer.console import console
 from trainer.durations import Duration
@@ -35,14 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         ConfigError: in one line, for what cannot be verified.
     """
-    own = {"kills": "20", "seed_of_kills": "0", "control": "true"}
-    words = []
-    for word in arguments:
-        name, equals, value = word.partition("=")
-        if name in own and equals:
-            own[name] = value
-        else:
-            words.append(word)
+    defaults = {"kills": "20", "seed_of_kills": "0", "control": "true"}
+    own, words = divide(arguments, defaults)
     num_kills = _count("kills", own["kills"], at_least=1)
     seed = _count("seed_of_kills", own["seed_of_kills"], at_least=0)
     if own["control"] not in ("true", "false"):

@@ -34,13 +34,14 @@ class Recovery:
     def __init__(self, trainer: "Trainer", state: RunState) -> None:
         self._trainer = trainer
         self._state = state
+        self._variables = trainer.variables  # named once: that takes longer than to hold them
         self._before: dict[str, tf.Tensor] = {}
 
     def remember(self) -> None:
         """Take hold of the state before a chunk."""
         if self._trainer.on_nonfinite != "ignore":
-            variables = self._trainer.variables
-            self._before = {name: tf.convert_to_tensor(v) for name, v in variables.items()}
+            variables = self._variables.items()
+            self._before = {name: tf.convert_to_tensor(v.value) for name, v in variables}
 
     def bad_step(self, scalars: Scalars) -> int | None:
         """Return the position in a chunk of the first step that is not finite, if there is one."""
@@ -72,9 +73,8 @@ class Recovery:
             NonFiniteError: if the run is to stop, or passing over does not help.
         """
         trainer = self._trainer
-        variables = trainer.variables
         for name, value in self._before.items():
-            variables[name].assign(value)
+            self._variables[name].assign(value)
         good = {name: column[:position] for name, column in scalars.items()}
         if position:
             trainer.train_chunk(first_step, position)

@@ -200,6 +200,19 @@ def test_a_callback_is_resumed_with_the_arguments_that_it_has_now(tmp_path):
     assert resumed.step == 4 * STEPS_PER_EPOCH
 
 
+def test_a_second_fit_saves_what_callbacks_remember_of_the_first(tmp_path):
+    def trainer():
+        stopping = keras.callbacks.EarlyStopping("val_loss", patience=4, min_delta=100)
+        return toy_trainer(run_dir=tmp_path, callbacks=[stopping])
+
+    first = trainer()
+    first.fit("2ep")
+    first.fit("3ep")
+    resumed = trainer()
+    resumed.fit("20ep")
+    assert resumed.step == 5 * STEPS_PER_EPOCH
+
+
 def test_a_csv_log_goes_on(tmp_path):
     def trainer(*callbacks):
         log = keras.callbacks.CSVLogger(str(tmp_path / "log.csv"))

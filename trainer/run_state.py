@@ -39,7 +39,8 @@ class RunState:
     def __init__(self, trainer: "Trainer", callbacks: list[keras.callbacks.Callback]) -> None:
         self._trainer = trainer
         self._callbacks = {f"{k}/{type(c).__name__}": c for k, c in enumerate(callbacks)}
-        self._as_made = {key: callback_state(c) for key, c in self._callbacks.items()}
+        # As the Trainer got them, and not as another `fit` has left them; what is beyond is new.
+        self._as_made = dict(zip(self._callbacks, trainer.callbacks_as_made, strict=False))
         self.val_values: dict[str, float] = {}
         """What the last evaluation of this epoch gave."""
         self.is_due: bool = False
@@ -104,7 +105,7 @@ class RunState:
 
     def _changed(self, key: str, callback: keras.callbacks.Callback) -> dict[str, Any]:
         # Not what a callback was made with: on a resume, its arguments are those of the command.
-        as_made = self._as_made[key]
+        as_made = self._as_made.get(key, {})
         state = callback_state(callback)
         return {n: v for n, v in state.items() if n not in as_made or as_made[n] != v}
 

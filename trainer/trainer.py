@@ -24,7 +24,14 @@ from trainer.metrics import MetricSet
 from trainer.nonfinite import ACTIONS
 from trainer.optimizers import Optimizer, members
 from trainer.signals import StopRequest, StopRequestedError
-from trainer.state import Variables, evaluated_weights, model_variables, restore, training_variables
+from trainer.state import (
+    Variables,
+    callback_state,
+    evaluated_weights,
+    model_variables,
+    restore,
+    training_variables,
+)
 from trainer.stopwatch import Stopwatch
 from trainer.update import Update, Updater
 from trainer.writers import RunWriter
@@ -99,6 +106,7 @@ class Trainer:
         self.optimizer = optimizer
         self.data = data
         self.callbacks = list(callbacks)
+        self.callbacks_as_made = [callback_state(callback) for callback in self.callbacks]
         self.strategy = strategy or tf.distribute.get_strategy()
         self.run_dir = Path(run_dir) if run_dir else None
         self.log_every, self.eval_every = log_every, eval_every

@@ -1,7 +1,7 @@
 """What is done about a step whose loss or gradient is not a number, or infinite."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -26,16 +26,15 @@ def first_bad_step(scalars: Mapping[str, np.ndarray], exempt: Collection[str]) -
     return int(is_bad.argmax()) if is_bad.any() else None
 
 
-def describe(step: int, values: Mapping[str, float], weights: Mapping[str, np.ndarray]) -> str:
+def describe(step: int, values: Mapping[str, float], broken: Sequence[str]) -> str:
     """Return what is wrong with a step, in one line.
 
     Args:
         step: its number, from 1.
         values: the scalars that it returned.
-        weights: the model's variables before it.
+        broken: the model's variables that were not finite before it.
     """
     bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
-    broken = [name for name, array in weights.items() if not all_finite(array)]
     if broken:
         before = f"{len(broken)} of the model's variables were not finite before it ({broken[0]})"
     else:

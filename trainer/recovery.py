@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from trainer.nonfinite import MAX_IN_A_ROW, NonFiniteError, describe, first_bad_step
+from trainer.nonfinite import MAX_IN_A_ROW, NonFiniteError, all_finite, describe, first_bad_step
 from trainer.run_state import RunState
 from trainer.state import model_variables, snapshot
 
@@ -83,7 +83,8 @@ class Recovery:
 
         bad = {name: float(column[position]) for name, column in scalars.items()}
         weights = snapshot(model_variables(trainer.model))
-        what = describe(trainer.step + 1, bad, weights)
+        broken = [name for name, array in weights.items() if not all_finite(array)]
+        what = describe(trainer.step + 1, bad, broken)
         action = trainer.on_nonfinite
         if action == "stop":
             self._stop(what, "pass over such steps with on_nonfinite=skip or rollback")
@@ -92,7 +93,7 @@ class Recovery:
         entry = {"step": trainer.step + 1, "action": action, "to": trainer.step}
         if action == "rollback":
             entry["to"] = self._roll_back(what)
-        elif "were not finite before it" in what:
+        elif broken:
             self._stop(what, "no step can mend that; on_nonfinite=rollback goes back")
         self._state.passed_over.append(entry)
         trainer.step += 1

@@ -2,11 +2,21 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from toy import BATCH_SIZE, NUM_VAL, toy_arrays, toy_data, toy_model, toy_trainer, weights
+from toy import (
+    BATCH_SIZE,
+    NUM_TRAIN,
+    NUM_VAL,
+    toy_arrays,
+    toy_data,
+    toy_model,
+    toy_trainer,
+    weights,
+)
 
 from trainer.data.data import Data
 from trainer.data.order import ShuffledOrder
 from trainer.losses import CrossEntropy
+from trainer.trainer import Trainer
 
 
 def softmax(logits):
@@ -180,3 +190,90 @@ def test_a_loss_for_soft_labels_alone_is_refused_before_training():
     with pytest.raises(ValueError, match=expected):
         toy_trainer(data=data, loss=loss, metrics={})
     toy_trainer(data=data, loss=CrossEntropy(), metrics={}).fit("1ep")
+
+
+class Noisy(Trainer):
+    scores = {"first_feature": "max", "noise": "min"}
+
+    def train_step(self, batch):
+        noise = tf.random.stateless_uniform([], self.random_key("noise"), alg="philox")
+        other = tf.random.stateless_uniform([], self.random_key("other"), alg="philox")
+        return {**super().train_step(batch), "noise": noise, "other": other}
+
+    def test_step(self, batch):
+        super().test_step(batch)
+        size = batch["weight"].shape[0]
+        noise = tf.random.stateless_uniform([size], self.random_key("noise"), alg="philox")
+        return {"first_feature": batch["features"][:, 0], "noise": noise}
+
+
+def test_what_a_rule_scores_is_averaged_over_the_examples():
+    trainer = toy_trainer(Noisy, monitor="val/first_feature")
+    features, _ = toy_arrays(NUM_VAL, 1)
+    assert trainer.evaluate()["first_feature"] == pytest.approx(features[:, 0].mean(), rel=1e-5)
+    assert trainer.monitor_mode == "max"
+    assert trainer.evaluate()["noise"] == trainer.evaluate()["noise"]
+
+
+def test_random_keys_differ_by_step_name_and_seed_alone():
+    first = toy_trainer(Noisy).train_chunk(0, 4)
+    again = toy_trainer(Noisy)
+    again.train_chunk(0, 2)
+    np.testing.assert_array_equal(again.train_chunk(2, 2)["noise"], first["noise"][2:])
+    other_seed = toy_trainer(Noisy, data=toy_data(seed=1)).train_chunk(0, 4)
+    assert len({*first["noise"], *first["other"], *other_seed["noise"]}) == 12
+
+
+def test_random_keys_differ_by_replica():
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        model, optimizer = toy_model(), keras.optimizers.SGD(0.1)
+    trainer = toy_trainer(Noisy, model=model, optimizer=optimizer, strategy=strategy)
+    # The scalar of two replicas is the mean of theirs.
+    both = trainer.train_chunk(0, 4)["noise"]
+    assert not np.isclose(both, toy_trainer(Noisy).train_chunk(0, 4)["noise"]).any()
+
+
+def test_a_random_key_is_for_a_step():
+    with pytest.raises(ValueError, match=r"random_key\('noise'\): there is no step"):
+        toy_trainer(Noisy).random_key("noise")
+
+
+def test_scores_that_are_not_declared_are_refused():
+    class Undeclared(Trainer):
+        def test_step(self, batch):
+            return {"margin": batch["weight"]}
+
+    with pytest.raises(ValueError, match=r"returned \['margin'\], but the rule's scores are \[\]"):
+        toy_trainer(Undeclared).evaluate()
+
+
+def test_a_metric_of_the_name_of_a_score_is_refused():
+    with pytest.raises(ValueError, match=r"metrics.noise: the training rule scores 'noise' itself"):
+        toy_trainer(Noisy, metrics={"noise": keras.metrics.Mean()})
+
+
+def test_several_inputs_and_labels_go_by_name():
+    class TwoInputs(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(3, name="dense")
+            self.value = keras.layers.Dense(1, name="value")
+
+        def call(self, inputs, training=False):
+            x = tf.concat([inputs["left"], inputs["right"]], axis=-1)
+            return {"class": self.dense(x), "value": self.value(x)}
+
+    def loss(labels, outputs):
+        errors = tf.square(labels["value"] - outputs["value"][:, 0])
+        return errors + keras.losses.sparse_categorical_crossentropy(
+            labels["class"], outputs["class"], from_logits=True
+        )
+
+    features, label = toy_arrays(NUM_TRAIN, 0)
+    inputs = {"left": features[:, :1], "right": features[:, 1:]}
+    data = Data(train=(inputs, {"class": label, "value": features[:, 0]}), batch_size=BATCH_SIZE)
+    trainer = toy_trainer(model=TwoInputs(), loss=loss, data=data, metrics={})
+    first = trainer.evaluate("train")["loss"]
+    trainer.train_chunk(0, 200)
+    assert trainer.evaluate("train")["loss"] < first / 2

@@ -19,8 +19,9 @@ from trainer.config import (
     DataSettings,
     gets_num_classes,
 )
+from trainer.data.class_weights import weighted
 from trainer.data.data import Data
-from trainer.data.dataset import Arrays, DataSet, check_arrays
+from trainer.data.dataset import Arrays, DataSet, check_arrays, num_examples
 from trainer.data.placement import check_readable, choose_feed, read_into_memory
 from trainer.data.splits import hold_out, limit
 from trainer.data.statistics import channel_statistics
@@ -86,7 +87,7 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
     feed, splits = _placed(config["data"]["feed"], splits)
     if feed == "streamed":
         notes.append("examples are read from disk while training (data.feed=streamed)")
-    mean, std = _standardisation(splits["train"])
+    mean, std = _standardisation(config["data"]["standardise"], splits["train"], model)
     with _blaming("data"):
         data = Data(
             train=splits["train"],
@@ -131,11 +132,13 @@ def _data_set(node: Mapping[str, Any]) -> DataSet:
 
 def _fill_in_num_classes(config: dict[str, Any], data_set: DataSet) -> None:
     """Give every target that takes `num_classes` the data's; check those that have it already."""
-    num_classes = len(data_set.class_names)
+    num_classes = max(1, len(data_set.class_names))
+    # Two classes may be told apart by one output: the logit of the second one.
+    fitting = (num_classes, 1) if num_classes == 2 else (num_classes,)
     for path, node in list(targets.nodes({group: config[group] for group in CLASSIFYING})):
         if gets_num_classes(path, node):
             node["num_classes"] = num_classes
-        elif node.get("num_classes", num_classes) != num_classes:
+        elif node.get("num_classes", num_classes) not in fitting:
             raise ConfigError(
                 f"{path}.num_classes={node['num_classes']}, but {data_set.name} has {num_classes} "
                 f"classes; leave it out, or set {path}.num_classes={num_classes}"
@@ -147,14 +150,18 @@ def _splits(config: Mapping[str, Any], data_set: DataSet) -> tuple[dict[str, Arr
     with _blaming("data"):
         splits = data_set.load()
         check_arrays(data_set, splits)
-        splits, note = hold_out(splits, settings["validation"], settings["split_seed"])
+        validation, split_seed = settings["validation"], settings["split_seed"]
+        splits, note = hold_out(splits, validation, split_seed, settings["test"])
         if settings["limit"] is not None:
             splits = {split: limit(arrays, settings["limit"]) for split, arrays in splits.items()}
+        if settings["class_weight"] is not None:
+            class_weight, class_names = settings["class_weight"], data_set.class_names
+            splits["train"] = weighted(splits["train"], class_weight, class_names)
     if config["overfit_batches"] is None:
         return splits, [note]
-    num_examples = config["overfit_batches"] * settings["batch_size"]
-    train = {key: array[:num_examples] for key, array in splits["train"].items()}
-    note = f"train and val are the same {len(train['label']):,} examples (overfit_batches)"
+    end = config["overfit_batches"] * settings["batch_size"]
+    train = {key: array[:end] for key, array in splits["train"].items()}
+    note = f"train and val are the same {num_examples(train):,} examples (overfit_batches)"
     return {"train": train, "val": train}, [note]
 
 
@@ -168,8 +175,14 @@ def _placed(feed: str, splits: dict[str, Arrays]) -> tuple[str, dict[str, Arrays
         return feed, splits
 
 
-def _standardisation(train: Arrays) -> tuple[np.ndarray | None, np.ndarray | None]:
-    return channel_statistics(train["image"]) if "image" in train else (None, None)
+def _standardisation(
+    setting: str, train: Arrays, model: keras.Model
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    if setting == "auto":
+        setting = "none" if getattr(model, "preprocesses_images", False) else "channel"
+    if setting == "none" or "image" not in train:
+        return None, None
+    return channel_statistics(train["image"], over_channels=setting == "global")
 
 
 def _instantiate_each(config: Mapping[str, Any], group: str) -> dict[str, Any]:

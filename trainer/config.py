@@ -71,6 +71,7 @@ def check(cfg: DictConfig) -> DictConfig:
     _check_together(config)
     _check_optimizer(config["optimizer"])
     _check_targets(config)
+    _check_monitor(config)
     return OmegaConf.create(config)
 
 
@@ -162,16 +163,11 @@ def _update(values: Any) -> dict[str, Any]:
 
 def _check_together(config: dict[str, Any]) -> None:
     """Check what depends on more than one setting, and the few keys that every target has."""
-    monitor, metrics = config["monitor"], ["loss", *config["metrics"]]
-    split, _, name = monitor.partition("/")
-    if split not in ("val", "train") or not name or (split == "val" and name not in metrics):
-        near = nearest(monitor, [f"val/{metric}" for metric in metrics] + ["train/loss"])
-        raise ConfigError(f"monitor={monitor}: no such metric; {near}")
     for path, node in targets.nodes({group: config[group] for group in CLASSIFYING}):
         num_classes = node.get("num_classes")
-        if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 2):
+        if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 1):
             raise ConfigError(
-                f"{path}.num_classes={in_yaml(num_classes)}: must be at least 2, "
+                f"{path}.num_classes={in_yaml(num_classes)}: must be at least 1, "
                 "or null for as many as the data has"
             )
     batch_size, num_devices = config["data"]["batch_size"], config["strategy"].get("num_devices")
@@ -212,6 +208,15 @@ def _check_targets(config: dict[str, Any]) -> None:
             targets.check(path, node, supplied)
     except ValueError as error:
         raise ConfigError(str(error)) from error
+
+
+def _check_monitor(config: dict[str, Any]) -> None:
+    rule = targets.resolve("trainer", config["trainer"]["_target_"])
+    metrics = ["loss", *config["metrics"], *getattr(rule, "scores", {})]
+    split, _, name = config["monitor"].partition("/")
+    if split not in ("val", "train") or not name or (split == "val" and name not in metrics):
+        near = nearest(config["monitor"], [f"val/{m}" for m in metrics] + ["train/loss"])
+        raise ConfigError(f"monitor={config['monitor']}: no such metric; {near}")
 
 
 def gets_num_classes(path: str, node: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.data.dataset import ArrayOnDisk, Arrays
+from trainer.data.dataset import ArrayOnDisk, Arrays, num_examples
 from trainer.fingerprint import fingerprint
 
 _TENSORFLOW = ("tensorflow", "tensorflow-cpu")
@@ -55,7 +55,7 @@ def _describe(arrays: Arrays) -> dict[str, Any]:
         key: array.identity() if isinstance(array, ArrayOnDisk) else array
         for key, array in arrays.items()
     }
-    return {"num_examples": len(arrays["label"]), "fingerprint": fingerprint(in_memory)}
+    return {"num_examples": num_examples(arrays), "fingerprint": fingerprint(in_memory)}
 
 
 def _versions() -> dict[str, str]:

@@ -15,13 +15,32 @@ class MetricSet:
     Args:
         metrics: name to metric. The metrics are copied, not used.
         split: the copies' name prefix, such as `train`.
+        scores: name to direction (`max` or `min`) of what a step scores by itself, example by
+            example.
+
+    Raises:
+        ValueError: if a name is taken.
     """
 
-    def __init__(self, metrics: Mapping[str, keras.metrics.Metric], split: str) -> None:
-        if "loss" in metrics:
-            raise ValueError("metrics: the name 'loss' is taken by the mean loss; choose another")
-        self.loss = _LossMean(name=f"{split}_loss")
+    def __init__(
+        self,
+        metrics: Mapping[str, keras.metrics.Metric],
+        split: str,
+        scores: Mapping[str, str] | None = None,
+    ) -> None:
+        self._directions = dict(scores or {})
+        for name in metrics:
+            if name == "loss":
+                raise ValueError(
+                    "metrics: the name 'loss' is taken by the mean loss; choose another"
+                )
+            if name in self._directions:
+                raise ValueError(
+                    f"metrics.{name}: the training rule scores {name!r} itself; choose another name"
+                )
+        self.loss = _WeightedMean(name=f"{split}_loss")
         self.metrics = {name: _copy(name, metric) for name, metric in metrics.items()}
+        self.scores = {name: _WeightedMean(name=f"{split}_{name}") for name in self._directions}
 
     def update(
         self, labels: tf.Tensor, logits: tf.Tensor, weight: tf.Tensor, losses: tf.Tensor
@@ -39,15 +58,38 @@ class MetricSet:
         for metric in self.metrics.values():
             metric.update_state(_labels_for(metric, labels), logits, sample_weight=weight)
 
+    def add_scores(self, values: Mapping[str, tf.Tensor], weight: tf.Tensor) -> None:
+        """Add what a step scored itself; traced.
+
+        Args:
+            values: name to float32 [B], one for each of the scores.
+            weight: float32 [B], 0 on padding.
+
+        Raises:
+            ValueError: if they are not the scores that were declared, or not one value an example.
+        """
+        if values.keys() != self.scores.keys():
+            raise ValueError(
+                f"test_step returned {sorted(values)}, but the rule's scores are "
+                f"{sorted(self.scores)}; declare what it returns in `scores`"
+            )
+        for name, value in values.items():
+            if value.shape.rank != 1:
+                raise ValueError(
+                    f"test_step returned {name!r} of shape {value.shape}; it must be one value an "
+                    "example, shape [B]: the mean over the split is taken here"
+                )
+            self.scores[name].update_state(tf.cast(value, tf.float32), weight)
+
     def result(self) -> dict[str, float]:
         """Return the values since the last reset; eager."""
         values = {"loss": self.loss.mean()}
-        return values | {name: float(metric.result()) for name, metric in self.metrics.items()}
+        values |= {name: float(metric.result()) for name, metric in self.metrics.items()}
+        return values | {name: score.mean() for name, score in self.scores.items()}
 
     def reset(self) -> None:
         """Forget all batches; eager."""
-        self.loss.reset_state()
-        for metric in self.metrics.values():
+        for metric in self._all():
             metric.reset_state()
 
     def direction(self, name: str) -> str:
@@ -58,6 +100,8 @@ class MetricSet:
         """
         if name == "loss":
             return "min"
+        if name in self._directions:
+            return self._directions[name]
         if name not in self.metrics:
             raise ValueError(f"no metric {name!r}; there are loss, {', '.join(self.metrics)}")
         direction = getattr(self.metrics[name], "_direction", None)
@@ -71,15 +115,17 @@ class MetricSet:
     @property
     def variables(self) -> list[keras.Variable]:
         """All sums and counts, in a fixed order."""
-        metrics = [self.loss, *self.metrics.values()]
-        return [variable for metric in metrics for variable in metric.variables]
+        return [variable for metric in self._all() for variable in metric.variables]
+
+    def _all(self) -> list[keras.metrics.Metric]:
+        return [self.loss, *self.metrics.values(), *self.scores.values()]
 
 
-class _LossMean(keras.metrics.Mean):
+class _WeightedMean(keras.metrics.Mean):
     """A mean whose sums are added to in place, in half as many operations as Keras'."""
 
-    def update_state(self, losses: tf.Tensor, weight: tf.Tensor) -> None:
-        self.total.value.assign_add(tf.reduce_sum(losses * weight))
+    def update_state(self, values: tf.Tensor, weight: tf.Tensor) -> None:
+        self.total.value.assign_add(tf.reduce_sum(values * weight))
         self.count.value.assign_add(tf.reduce_sum(weight))
 
     def mean(self) -> float:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from trainer.build import Built, build
 from trainer.config import ConfigError, load
 from trainer.console import log_to_console, log_to_file
+from trainer.data.dataset import num_examples
 from trainer.disk import write_whole
 from trainer.manifest import command_line, manifest
 from trainer.run_lock import run_lock
@@ -96,7 +97,7 @@ def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
     write_whole(run_dir / "config.yaml", config.encode())
     write_whole(run_dir / "manifest.json", json.dumps(facts, indent=2).encode() + b"\n")
     counts = ", ".join(
-        f"{split} {len(arrays['label']):,}" for split, arrays in built.splits.items()
+        f"{split} {num_examples(arrays):,}" for split, arrays in built.splits.items()
     )
     length = trainer.run_length(built.duration)
     num_weights = sum(w.shape.num_elements() for w in trainer.model.trainable_weights)

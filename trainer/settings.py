@@ -4,7 +4,7 @@ A new setting is one line here and one in `conf/config.yaml`.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping, MutableSequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ MISSING = "???"
 RESUMES = ("same", "folder", "command")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 MODES = ("auto", "min", "max")
+STANDARDISATIONS = ("auto", "channel", "global", "none")
 
 
 def _setting(allowed: str, valid: Callable[[Any], bool], default: Any = MISSING) -> Any:
@@ -79,7 +80,20 @@ class DataSettings:
         lambda v: v in ("auto", "test") or (isinstance(v, float) and 0 < v < 1),
         "auto",
     )
+    test: float | None = _setting(
+        "the share of the training split that is held out as test split, between 0 and 1, or null",
+        lambda share: 0 < share < 1,
+        None,
+    )
     split_seed: int = _setting("a whole number, at least 0", lambda seed: seed >= 0, 0)
+    standardise: str = _setting(
+        f"one of {', '.join(STANDARDISATIONS)}", lambda s: s in STANDARDISATIONS, "auto"
+    )
+    class_weight: Any = _setting(
+        "balanced, a number for each class, or numbers by class name, or null",
+        lambda weight: weight == "balanced" or isinstance(weight, MutableSequence | MutableMapping),
+        None,
+    )
     feed: str = _setting(f"one of {', '.join(FEEDS)}", lambda feed: feed in FEEDS, "auto")
 
 

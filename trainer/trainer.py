@@ -4,6 +4,7 @@ Reading order: `train_step` and `test_step` are the maths, `fit` is the run. Res
 the first two (see `experiments/`).
 """
 
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import tensorflow as tf
 from trainer import distribution
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint_folder import CheckpointFolder, Ranking
-from trainer.data.data import Data, model_inputs
+from trainer.data.data import Data, labels_of, model_inputs
 from trainer.data.feeds import Batch
 from trainer.durations import Duration, RunLength
 from trainer.fit import Fit
@@ -75,6 +76,9 @@ class Trainer:
         ValueError: if the parts do not fit together.
     """
 
+    scores: Mapping[str, str] = {}
+    """What `test_step` returns beside the metrics: name to whether its `max` or `min` is best."""
+
     def __init__(
         self,
         model: keras.Model,
@@ -123,6 +127,7 @@ class Trainer:
             self.checkpoints = CheckpointFolder(folder, keep, keep_best, every)
 
         self.step = 0
+        self._key_of_step: tuple[str, tf.Tensor] | None = None
         self.ranking: Ranking = []
         self.interrupted_by: str | None = None
         self.stop_request: StopRequest | None = None
@@ -130,7 +135,7 @@ class Trainer:
 
         with self.strategy.scope():
             self.train_metrics = MetricSet(metrics or {}, "train")
-            self.test_metrics = MetricSet(metrics or {}, "test")
+            self.test_metrics = MetricSet(metrics or {}, "test", self.scores)
             self._build()
         self.monitor = monitor or ("val/loss" if "val" in data.feeds else "train/loss")
         self.monitor_mode = monitor_mode
@@ -161,7 +166,7 @@ class Trainer:
         Returns:
             Scalars that become curves, one point a step.
         """
-        labels, weight = batch["label"], batch["weight"]
+        labels, weight = labels_of(batch), batch["weight"]
         with tf.GradientTape() as tape:
             logits = self.model(model_inputs(batch), training=True)
             losses = self.loss(labels, logits)  # [B]
@@ -176,8 +181,13 @@ class Trainer:
         return {"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm}
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """Score one replica's share of a batch, with `weight` 0 on padding; traced."""
-        labels, weight = batch["label"], batch["weight"]
+        """Score one replica's share of a batch, with `weight` 0 on padding; traced.
+
+        Returns:
+            Further values an example, name to float32 [B], whose means over the split are reported
+            beside the metrics; their names are declared in `scores`.
+        """
+        labels, weight = labels_of(batch), batch["weight"]
         logits = self.model(model_inputs(batch), training=False)
         losses = self.loss(labels, logits) + self.penalty()  # [B]
         self.test_metrics.update(labels, logits, weight, losses)
@@ -186,6 +196,26 @@ class Trainer:
     def penalty(self) -> tf.Tensor | float:
         """Return the sum of the model's own losses (regularizers, `add_loss`) of its last call."""
         return sum(self.model.losses, start=0.0)
+
+    def random_key(self, name: str) -> tf.Tensor:
+        """Return a key for `tf.random.stateless_*`, int64 [2]; traced, in a step.
+
+        It is a function of the seed, the step (in an evaluation: the number of its batch), the
+        replica and the name, so that what is drawn is the same when a run is taken up again.
+
+        Args:
+            name: of what is drawn, such as `noise`; each gets random numbers of its own.
+
+        Raises:
+            ValueError: outside a step.
+        """
+        if self._key_of_step is None:
+            raise ValueError(f"random_key({name!r}): there is no step to draw for")
+        kind, step = self._key_of_step
+        stream = (zlib.crc32(f"{kind}/{name}".encode()) << 31) | self.data.seed
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        # Steps lie far below 2**48.
+        return tf.stack([tf.constant(stream, tf.int64), step + tf.cast(replica, tf.int64) * 2**48])
 
     # ---- the run
 
@@ -217,7 +247,7 @@ class Trainer:
         feed = self.data.feed(split)
         if split not in self._test_chunks:
             self._test_chunks[split] = Chunk(
-                lambda batch, _: self.test_step(batch),
+                self._keyed_test_step,
                 feed,
                 lambda batch, _: self.data.transform.evaluation(batch),
                 self.strategy,
@@ -298,34 +328,52 @@ class Trainer:
         layers = [x for x in self.model._flatten_layers() if hasattr(x, "stateless_key")]
         for position, layer in enumerate(layers):
             layer.stateless_key = tf.stack([(position << 31) | self.data.seed, step])
+        self._key_of_step = "train_step", step
         try:
             return self.train_step(batch)
         finally:
+            self._key_of_step = None
             for layer in layers:
                 layer.stateless_key = None
+
+    def _keyed_test_step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        self._key_of_step = "test_step", step
+        try:
+            self.test_metrics.add_scores(self.test_step(batch), batch["weight"])
+        finally:
+            self._key_of_step = None
+        return {}
 
     def _build(self) -> None:
         # All variables must exist before tracing and restoring. A real batch makes them, eagerly,
         # so that an error in the model is shown with the model's own line.
         for feed in self.data.feeds.values():
             distribution.check_batch_size(feed.batch_size, self.strategy)
-        batch = self._two_examples("train")
-        logits = self.model(model_inputs(batch), training=False)
+        self.model(model_inputs(self._two_examples("train")), training=False)
         self.updater = Updater(self.update, self.optimizer, self.model)
         distribution.check_variables(self.model.variables, self.strategy, "model")
         distribution.check_variables(self.optimizer.variables, self.strategy, "optimizer")
         # Keras' callbacks look for one optimizer on the model, where `compile` would have put it.
         self.model.optimizer = members(self.optimizer)[0]
         # Labels may be soft in training and whole numbers in evaluation: both are tried.
-        self._try(self.train_metrics, batch, logits)
+        self.try_out(self._two_examples("train"), self.train_metrics)
         evaluated = next((split for split in self.data.feeds if split != "train"), "train")
-        self._try(self.test_metrics, self._two_examples(evaluated), logits)
+        self.try_out(self._two_examples(evaluated), self.test_metrics)
 
-    def _two_examples(self, split: str) -> Batch:
-        return {key: tensor[:2] for key, tensor in self.data.example_batch(split).items()}
+    def try_out(self, batch: Batch, metrics: MetricSet) -> None:
+        """Run model, loss and metrics on a batch, eagerly, so that misfits show before training.
 
-    def _try(self, metrics: MetricSet, batch: Batch, logits: tf.Tensor) -> None:
-        labels, weight = batch["label"], batch["weight"]
+        A rule whose steps put the parts together otherwise overrides this as well.
+
+        Args:
+            batch: two examples.
+            metrics: those of training or of evaluation; they are reset afterwards.
+        """
+        labels, weight = labels_of(batch), batch["weight"]
+        logits = self.model(model_inputs(batch), training=False)
         losses = self.loss(labels, logits)
         self.strategy.run(metrics.update, (labels, logits, weight, losses))
         metrics.reset()
+
+    def _two_examples(self, split: str) -> Batch:
+        return {key: tensor[:2] for key, tensor in self.data.example_batch(split).items()}

@@ -1,6 +1,7 @@
 """Every data set under conf/data holds the contract; a new file is covered by being there."""
 
 import importlib
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ from PIL import Image
 from trainer.data.dataset import DataSet, check_arrays
 from trainer.data.splits import hold_out, limit
 from trainer.data.statistics import channel_statistics
+from trainer.settings import DataSettings
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "data"
 FILES = sorted(CONF.glob("*.yaml"))
 
 # What the framework reads itself; the rest goes to the function.
-FRAMEWORK_KEYS = {"batch_size", "limit", "validation", "split_seed", "feed"}
+FRAMEWORK_KEYS = {field.name for field in fields(DataSettings)}
 
 
 @pytest.fixture(params=FILES, ids=[path.stem for path in FILES])
@@ -84,12 +86,19 @@ def arrays(**changes):
         ({"test": arrays()}, r"toy: no train split; load\(\) returned test"),
         ({"train": arrays(), "dev": arrays()}, "unknown split 'dev'; the names are train, val"),
         ({"train": {"image": arrays()["image"]}}, "train split: no label array; .* image"),
-        ({"train": arrays(label=np.zeros(4, np.int64))}, r"must be int32 \[N\]; received int64"),
+        ({"train": arrays(label=np.zeros(4, np.int64))}, r"label must be int32 \[N\], .* int64"),
         ({"train": arrays(label=np.zeros((4, 1), np.int32))}, r"received int32 \[4, 1\]"),
+        ({"train": arrays(label=np.full(4, np.nan, np.float32))}, "label: some are not finite"),
+        ({"train": arrays(**{"label/a": np.zeros(4, np.float32)})}, "either label or label/NAME"),
+        ({"train": arrays(weight=np.zeros(4))}, r"weight must be float32 \[N\]; .* float64"),
+        ({"train": arrays(weight=-np.ones(4, np.float32))}, "weight: some are below 0"),
         ({"train": arrays(label=np.zeros(3, np.int32))}, "arrays of unequal length"),
         ({"train": {k: v[:0] for k, v in arrays().items()}}, "train split: no examples"),
         ({"train": arrays(label=np.array([0, 1, 2, 0], np.int32))}, r"lie in \[0, 1\]"),
-        ({"train": arrays(label=np.array([0, -1, 1, 0], np.int32))}, "labels run from -1 to 1"),
+        (
+            {"train": arrays(label=np.array([0, -1, 1, 0], np.int32))},
+            "classes run from -1 to 1",
+        ),
         ({"train": arrays(image=np.zeros((4, 2, 2, 1)))}, r"uint8 \[N, H, W, C\]; .*float64"),
         ({"train": arrays(image=np.zeros((4, 2, 2), np.uint8))}, r"received uint8 \[4, 2, 2\]"),
         (
@@ -106,4 +115,17 @@ def test_check_arrays_names_what_is_wrong(splits, text):
 
 def test_check_arrays_allows_other_keys_beside_images():
     splits = {"train": {"tokens": np.zeros((3, 7)), "label": np.array([0, 1, 0], np.int32)}}
+    check_arrays(DataSet("toy", ("a", "b"), lambda: splits), splits)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"label": np.zeros((4, 2), np.float32)},
+        {"label": np.zeros(4, np.float32), "weight": np.ones(4, np.float32)},
+        {"label/class": np.array([0, 1, 1, 0], np.int32), "label/value": np.ones((4, 1), "f4")},
+    ],
+)
+def test_check_arrays_allows_other_labels_than_class_numbers(labels):
+    splits = {"train": {"features": np.zeros((4, 3), np.float32), **labels}}
     check_arrays(DataSet("toy", ("a", "b"), lambda: splits), splits)

@@ -119,3 +119,42 @@ def test_hold_out_names_a_class_too_small_to_divide():
 def test_hold_out_names_a_share_too_small_for_the_classes(share):
     with pytest.raises(ValueError, match=f"data.validation={share}: splits 20 examples into"):
         hold_out({"train": random_split([10, 10])}, share, 0)
+
+
+def values_split(num_examples):
+    return {"features": np.arange(num_examples), "label": np.ones((num_examples, 2), np.float32)}
+
+
+def test_without_classes_limit_keeps_the_first():
+    np.testing.assert_array_equal(limit(values_split(9), 4)["features"], [0, 1, 2, 3])
+
+
+def test_without_classes_a_share_is_held_out_at_random():
+    out, _ = hold_out({"train": values_split(20)}, 0.25, 0)
+    other, _ = hold_out({"train": values_split(20)}, 0.25, 1)
+    train, val = out["train"]["features"], out["val"]["features"]
+    assert len(val) == 5 and sorted([*train, *val]) == list(range(20))
+    assert list(other["val"]["features"]) != list(val)
+
+
+def test_a_test_split_is_held_out_before_validation_is():
+    splits = {"train": random_split([60, 40])}
+    out, note = hold_out(splits, 0.2, 0, test=0.1)
+    assert {split: len(arrays["label"]) for split, arrays in out.items()} == {
+        "train": 72, "val": 18, "test": 10,
+    }  # fmt: skip
+    np.testing.assert_array_equal(np.bincount(out["test"]["label"]), [6, 4])
+    together = np.concatenate([arrays["image"] for arrays in out.values()])
+    assert sorted(together) == list(range(100))
+    assert note.endswith("; test is 0.1 of train, held out before")
+
+
+def test_a_test_split_held_out_here_is_not_what_auto_chooses_weights_on():
+    out, _ = hold_out({"train": random_split([60, 40])}, "auto", 0, test=0.1)
+    assert len(out["val"]["label"]) == 9
+    assert not set(out["val"]["image"]) & set(out["test"]["image"])
+
+
+def test_two_test_splits_are_refused():
+    with pytest.raises(ValueError, match=r"data.test=0.1: the data set has a test split"):
+        hold_out(three_splits(), "auto", 0, test=0.1)

@@ -42,3 +42,12 @@ def test_channel_statistics_of_a_constant_channel_can_be_divided_by():
 def test_channel_statistics_refuse_other_arrays(images):
     with pytest.raises(ValueError, match=r"must be uint8 \[N, H, W, C\]"):
         channel_statistics(images)
+
+
+def test_statistics_over_all_channels_are_the_same_two_numbers_for_each():
+    images = np.random.default_rng(0).integers(0, 256, size=(7, 5, 3, 3), dtype=np.uint8)
+    images[..., 1] //= 4
+    mean, std = channel_statistics(images, over_channels=True)
+    scaled = images.astype(np.float64) / 255
+    np.testing.assert_allclose(mean, np.full(3, scaled.mean()), rtol=1e-6)
+    np.testing.assert_allclose(std, np.full(3, scaled.std()), rtol=1e-6)

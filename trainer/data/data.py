@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.dataset import SPLITS, Arrays
+from trainer.data.dataset import SPLITS, Arrays, is_label, num_examples
 from trainer.data.feeds import Batch, DatasetFeed, Feed, ResidentFeed, as_arrays
 from trainer.data.order import SequentialOrder, ShuffledOrder
 from trainer.data.placement import choose_feed, read_into_memory
@@ -18,7 +18,8 @@ class Data:
     """What a `Trainer` trains and evaluates on.
 
     A split is `(inputs, labels)`, `(inputs, labels, weight)` or a dict of arrays [N, ...], with
-    the labels under `label`; or a batched `tf.data.Dataset` of the same. Inputs given as uint8
+    the labels under `label` (several: `label/NAME`); or a batched `tf.data.Dataset` of the same.
+    Inputs and labels may be dicts of arrays by name. Inputs given as uint8
     are scaled to [0, 1]. Arrays are shuffled anew every epoch, as a function of (seed, epoch). They
     may be on disk (`ArrayOnDisk`), as a split of `class_folder(DIR).load()` is.
 
@@ -68,11 +69,11 @@ class Data:
         if choose_feed(feed, splits) == "resident":
             kind, splits = ResidentFeed, read_into_memory(splits)
         for split, arrays in splits.items():
-            num_examples = len(arrays["label"])
+            count = num_examples(arrays)
             order = (
-                ShuffledOrder(num_examples, batch_size, seed)
+                ShuffledOrder(count, batch_size, seed)
                 if split == "train"
-                else SequentialOrder(num_examples, batch_size)
+                else SequentialOrder(count, batch_size)
             )
             self.feeds[split] = kind(arrays, order)
 
@@ -111,9 +112,19 @@ class Data:
 
 
 def model_inputs(batch: Batch) -> Any:
-    """Return what a model is called with: all but `label` and `weight`.
+    """Return what a model is called with: all but the labels and `weight`.
 
     One tensor is passed as it is, several as a dict by name.
     """
-    inputs = {key: tensor for key, tensor in batch.items() if key not in ("label", "weight")}
+    inputs = {k: tensor for k, tensor in batch.items() if not is_label(k) and k != "weight"}
     return next(iter(inputs.values())) if len(inputs) == 1 else inputs
+
+
+def labels_of(batch: Batch) -> Any:
+    """Return what a loss compares with the model's outputs.
+
+    The tensor under `label`, or a dict of those under `label/NAME` by name.
+    """
+    if "label" in batch:
+        return batch["label"]
+    return {k.partition("/")[2]: tensor for k, tensor in batch.items() if is_label(k)}

@@ -88,19 +88,42 @@ class ArrayOnDisk(ABC):
 
 
 Arrays = dict[str, np.ndarray | ArrayOnDisk]
-"""One split: key -> array [N, ...]; `image` uint8 [N, H, W, C] and `label` int32 [N].
+"""One split: key -> array [N, ...], such as `image` uint8 [N, H, W, C] and `label` int32 [N].
 
-`label` is always in memory.
+Labels are under `label`, or under `label/NAME` where there are several, and always in memory: class
+numbers int32 [N], or float32 [N] or [N, K]: values to regress, or a 0 or 1 for each of K yes-or-no
+questions. `weight` float32 [N] is what an example counts, 1 where there is none. All other keys
+are inputs of the model.
 """
+
+
+def is_label(key: str) -> bool:
+    """Return whether a key of a batch holds labels."""
+    return key == "label" or key.startswith("label/")
+
+
+def num_examples(arrays: Arrays) -> int:
+    """Return the number of examples of a split."""
+    return len(next(iter(arrays.values())))
+
+
+def class_numbers(arrays: Arrays) -> np.ndarray | None:
+    """Return the class of each example, int32 [N]; None where no label is a class number."""
+    for key, array in arrays.items():
+        if is_label(key) and array.dtype.kind in "iu" and array.ndim == 1:
+            return np.asarray(array)
+    return None
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A classification data set.
+    """A data set.
 
     Attributes:
         name: Short name for logs and reports.
-        class_names: One name per class; label k is `class_names[k]`.
+        class_names: One name per class: label k is `class_names[k]`. Without class numbers one per
+            column of the labels, such as the K questions of yes-or-no labels [N, K]; may be empty
+            where there are only values to regress.
         load: Reads the arrays: split name -> `Arrays`, for "train" and, where the data set has
             them, "val" and "test". Images stay uint8: a quarter of float32's memory, and scaling
             to [0, 1] is one multiplication in the graph.
@@ -115,16 +138,17 @@ def check_arrays(data_set: DataSet, splits: dict[str, Arrays]) -> None:
     """Check what `data_set.load()` returned.
 
     Every split must have the same keys, dtypes and example shapes; within a split every array has
-    the same length. Keys other than `image` and `label` may have any dtype and shape.
+    the same length. Inputs other than `image` may have any dtype and shape.
 
     Args:
         data_set: Where the arrays come from: its name and number of classes.
         splits: Split name -> arrays.
 
     Raises:
-        ValueError: If "train" is missing, a split has an unknown name, lacks `label`, is empty, has
+        ValueError: If "train" is missing, a split has an unknown name, has no label, is empty, has
             arrays of unequal length, differs from "train" in keys, dtypes or example shapes, has
-            images that are not uint8 [N, H, W, C], or labels that are not int32 [N] in [0, K).
+            images that are not uint8 [N, H, W, C], class numbers outside [0, K), weights below 0,
+            or labels of another kind.
     """
     where = f"data set {data_set.name}"
     if "train" not in splits:
@@ -149,26 +173,51 @@ def _layout(arrays: Arrays) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def _check_split(where: str, arrays: Arrays, num_classes: int) -> None:
-    if "label" not in arrays:
+    labels = {key: np.asarray(array) for key, array in arrays.items() if is_label(key)}
+    if not labels:
         raise ValueError(f"{where}: no label array; the keys are {', '.join(arrays) or 'none'}.")
-    label = np.asarray(arrays["label"])
-    if label.dtype != np.int32 or label.ndim != 1:
+    if "label" in labels and len(labels) > 1:
         raise ValueError(
-            f"{where}: label must be int32 [N]; received {label.dtype} {list(label.shape)}."
+            f"{where}: labels under {', '.join(labels)}; use either label or label/NAME."
         )
     lengths = {key: len(array) for key, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{where}: arrays of unequal length: {lengths}.")
-    if len(label) == 0:
+    if num_examples(arrays) == 0:
         raise ValueError(f"{where}: no examples.")
-    if label.min() < 0 or label.max() >= num_classes:
-        raise ValueError(
-            f"{where}: labels run from {label.min()} to {label.max()}; with {num_classes} classes "
-            f"they must lie in [0, {num_classes - 1}]."
-        )
+    for key, label in labels.items():
+        _check_label(f"{where}: {key}", label, num_classes)
     image = arrays.get("image")
     if image is not None and (image.dtype != np.uint8 or image.ndim != 4):
         raise ValueError(
             f"{where}: image must be uint8 [N, H, W, C]; received {image.dtype} "
             f"{list(image.shape)}."
         )
+    weight = arrays.get("weight")
+    if weight is not None:
+        _check_weight(f"{where}: weight", np.asarray(weight))
+
+
+def _check_label(what: str, label: np.ndarray, num_classes: int) -> None:
+    is_class_number = label.dtype == np.int32 and label.ndim == 1
+    if not is_class_number and (label.dtype != np.float32 or label.ndim not in (1, 2)):
+        raise ValueError(
+            f"{what} must be int32 [N], or float32 [N] or [N, K]; received {label.dtype} "
+            f"{list(label.shape)}."
+        )
+    if is_class_number and (label.min() < 0 or label.max() >= num_classes):
+        raise ValueError(
+            f"{what}: the classes run from {label.min()} to {label.max()}; with {num_classes} "
+            f"classes they must lie in [0, {num_classes - 1}]."
+        )
+    if not np.isfinite(label).all():
+        raise ValueError(f"{what}: some are not finite; leave these examples out.")
+
+
+def _check_weight(what: str, weight: np.ndarray) -> None:
+    if weight.dtype != np.float32 or weight.ndim != 1:
+        raise ValueError(
+            f"{what} must be float32 [N]; received {weight.dtype} {list(weight.shape)}."
+        )
+    if not (np.isfinite(weight).all() and (weight >= 0).all()):
+        raise ValueError(f"{what}: some are below 0 or not finite; 0 leaves an example out.")

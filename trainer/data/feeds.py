@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from trainer.data.dataset import ArrayOnDisk, Arrays
+from trainer.data.dataset import ArrayOnDisk, Arrays, is_label
 from trainer.data.order import PADDING, SequentialOrder, ShuffledOrder
 
 Batch = dict[str, tf.Tensor]
@@ -101,7 +101,7 @@ class DatasetFeed(Feed):
         self.batch_size = max(sizes)
         if training:
             sizes = [size for size in sizes if size == self.batch_size]
-            batches = batches.filter(lambda batch: tf.shape(batch["label"])[0] == self.batch_size)
+            batches = batches.filter(lambda batch: _size(batch) == self.batch_size)
         self.steps_per_epoch = len(sizes)
         self.num_examples = sum(sizes)
         batches = batches.map(self._pad).prefetch(tf.data.AUTOTUNE)
@@ -123,7 +123,7 @@ class DatasetFeed(Feed):
         return next(plan)
 
     def _pad(self, batch: Batch) -> Batch:
-        num_missing = self.batch_size - tf.shape(batch["label"])[0]
+        num_missing = self.batch_size - _size(batch)
 
         def pad(tensor: tf.Tensor) -> tf.Tensor:
             paddings = [[0, num_missing]] + [[0, 0]] * (tensor.shape.rank - 1)
@@ -149,8 +149,8 @@ def gather(tensors: Batch, indices: tf.Tensor, has_padding: bool) -> Batch:
 def as_arrays(examples: Any) -> Arrays:
     """Return `(inputs, labels)`, `(inputs, labels, weight)` or a dict as a dict of arrays.
 
-    Inputs of rank 4 are called `image`, other arrays `features`; a dict keeps its keys. What is on
-    disk stays there.
+    Inputs of rank 4 are called `image`, other arrays `features`; a dict keeps its keys, and one of
+    labels becomes `label/NAME`. What is on disk stays there.
 
     Raises:
         ValueError: if there is no label, or the arrays differ in length.
@@ -169,7 +169,7 @@ def as_arrays(examples: Any) -> Arrays:
 def _as_batch(*element: Any) -> dict[str, Any]:
     if len(element) == 1 and isinstance(element[0], dict):
         batch = dict(element[0])
-        if "label" not in batch:
+        if not any(is_label(key) for key in batch):
             raise ValueError(f"data: no 'label' among the keys {sorted(batch)}")
         return batch
     if len(element) not in (2, 3):
@@ -180,15 +180,17 @@ def _as_batch(*element: Any) -> dict[str, Any]:
     inputs, label, *weight = element
     if not isinstance(inputs, dict):
         inputs = {"image" if len(inputs.shape) == 4 else "features": inputs}
-    batch = {**inputs, "label": label}
+    is_dict = isinstance(label, dict)
+    labels = {f"label/{name}": of_name for name, of_name in label.items()} if is_dict else None
+    batch = {**inputs, **(labels or {"label": label})}
     return batch | {"weight": weight[0]} if weight else batch
 
 
 def _as_weighted_batch(*element: Any) -> Batch:
     batch = _as_batch(*element)
-    if batch["label"].shape.rank == 0:
+    if any(tensor.shape.rank == 0 for tensor in batch.values()):
         raise ValueError("data: the tf.data.Dataset is not batched; call .batch(batch_size) on it")
-    ones = tf.ones(tf.shape(batch["label"])[:1], tf.float32)
+    ones = tf.ones([_size(batch)], tf.float32)
     return {"weight": ones} | batch
 
 
@@ -196,10 +198,18 @@ def _batch_sizes(batches: tf.data.Dataset) -> list[int]:
     num_batches = int(batches.cardinality())
     if num_batches == tf.data.INFINITE_CARDINALITY:
         raise ValueError("data: the tf.data.Dataset is infinite; leave out .repeat()")
-    static = batches.element_spec["label"].shape[0]
+    static = _any_label(batches.element_spec).shape[0]
     if static is not None and num_batches >= 0:
         return [static] * num_batches
-    sizes = [int(tf.shape(batch["label"])[0]) for batch in batches]
+    sizes = [int(_size(batch)) for batch in batches]
     if not sizes:
         raise ValueError("data: the tf.data.Dataset is empty")
     return sizes
+
+
+def _size(batch: Batch) -> tf.Tensor:
+    return tf.shape(_any_label(batch))[0]
+
+
+def _any_label(batch: Any) -> Any:
+    return next(value for key, value in batch.items() if is_label(key))

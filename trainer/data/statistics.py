@@ -1,4 +1,4 @@
-"""Per-channel mean and standard deviation of a split's images."""
+"""Mean and standard deviation of a split's images, per channel or over all of them."""
 
 import numpy as np
 
@@ -14,7 +14,9 @@ BYTES_AT_ONCE = 2**26  # of images on disk
 VALUES_AT_ONCE = 2**20  # bincount casts its input to int64: 8 MB
 
 
-def channel_statistics(images: np.ndarray | ArrayOnDisk) -> tuple[np.ndarray, np.ndarray]:
+def channel_statistics(
+    images: np.ndarray | ArrayOnDisk, over_channels: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each channel, of images scaled to [0, 1].
 
     Computed from a 256-bin histogram per channel: uint8 has only 256 values, so counts lose nothing
@@ -23,10 +25,11 @@ def channel_statistics(images: np.ndarray | ArrayOnDisk) -> tuple[np.ndarray, np
 
     Args:
         images: uint8 [N, H, W, C], N, H, W at least 1.
+        over_channels: take all channels together, and give each the same two numbers.
 
     Returns:
         mean: float32 [C].
-        std: float32 [C], of the population (divided by N * H * W), at least `MIN_STD`.
+        std: float32 [C], of the population (divided by its number of values), at least `MIN_STD`.
 
     Raises:
         ValueError: If the images are not uint8 [N, H, W, C], there are none, or one on disk cannot
@@ -38,6 +41,8 @@ def channel_statistics(images: np.ndarray | ArrayOnDisk) -> tuple[np.ndarray, np
             f"{images.dtype} {list(images.shape)}."
         )
     counts = histograms(images)
+    if over_channels:
+        counts = np.broadcast_to(counts.sum(axis=0), counts.shape)
     share = counts / counts.sum(axis=1, keepdims=True)
     values = np.arange(256) / 255
     mean = share @ values  # [C]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from trainer.data.dataset import is_label
 from trainer.data.feeds import Batch
 
 Augmentation = Callable[[Batch, tf.Tensor], Batch]
@@ -14,6 +15,10 @@ Augmentation = Callable[[Batch, tf.Tensor], Batch]
 
 class Transform:
     """The same preprocessing for training and evaluation, with augmentation in training alone.
+
+    Attributes:
+        mean: as given.
+        std: as given.
 
     Args:
         augment: name to augmentation, applied in this order to the global batch.
@@ -30,8 +35,8 @@ class Transform:
         seed: int = 0,
     ) -> None:
         self._augment = dict(augment or {})
-        self._mean = mean
-        self._std = std
+        self.mean = mean
+        self.std = std
         self._seed = seed
 
     def training(self, batch: Batch, step: tf.Tensor) -> Batch:
@@ -56,10 +61,10 @@ class Transform:
         return tf.stack([tf.constant(stream, tf.int64), tf.cast(step, tf.int64)])
 
     def _standardise(self, batch: Batch) -> Batch:
-        if self._mean is None or self._std is None:
+        if self.mean is None or self.std is None:
             return batch
-        mean = tf.constant(self._mean, tf.float32)
-        std = tf.constant(self._std, tf.float32)
+        mean = tf.constant(self.mean, tf.float32)
+        std = tf.constant(self.std, tf.float32)
         return {**batch, "image": (batch["image"] - mean) / std}
 
 
@@ -68,7 +73,7 @@ def _cast(batch: Batch) -> Batch:
 
 
 def _cast_one(key: str, tensor: tf.Tensor) -> tf.Tensor:
-    if key == "label" and tensor.dtype.is_integer:
+    if is_label(key) and tensor.dtype.is_integer:
         return tf.cast(tensor, tf.int32)
     if tensor.dtype == tf.uint8:
         return tf.cast(tensor, tf.float32) / 255.0

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainer.callbacks.example_images import grid, stretched
+from trainer.data.dataset import is_label
 from trainer.replay.step import Replayed
 from trainer.replay.summary import Summary
 
@@ -90,7 +91,7 @@ def _images(replayed: Replayed, path: Path, class_names: Sequence[str]) -> None:
     low = float(finite.min()) if finite.size else 0.0
     high = float(finite.max()) if finite.size else 0.0
     tiles = grid(stretched(np.nan_to_num(images, nan=low, neginf=low, posinf=high)))
-    labels = replayed.batch["label"].numpy()[:_MAX_IMAGES]
+    labels = next(v for k, v in replayed.batch.items() if is_label(k)).numpy()[:_MAX_IMAGES]
     classes = labels.argmax(axis=-1) if labels.ndim == 2 else labels
     bad = set(replayed.inputs["image"].non_finite)
     height, width = images.shape[1] + 1, images.shape[2] + 1

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from trainer.agenda import Every
-from trainer.callbacks.trainer_callback import TrainerCallback
 from trainer.checkpoint import Checkpoint
 from trainer.durations import Duration
 from trainer.loop import Pace
@@ -51,7 +50,7 @@ class Fit:
         self._epoch = Every("1ep", length)
         self._history = keras.callbacks.History()
         self._all_callbacks = [*trainer.callbacks, self._history]
-        self._own_callbacks = [c for c in trainer.callbacks if isinstance(c, TrainerCallback)]
+        self._own_callbacks = trainer.own_callbacks
         self._state = RunState(trainer, self._all_callbacks)
         self._recovery = Recovery(trainer, self._state)
         num_profiled = length.steps(trainer.profile) if trainer.profile else 0
@@ -125,6 +124,9 @@ class Fit:
             self._state.val_values = {}
             self._callbacks.on_epoch_begin(epoch)
         at_most = self._profile.at_most(self._steps_to_next_event(first_step))
+        trainer.begin_chunk(first_step)
+        if trainer.chunk.num_traces == 0:
+            self._pace = Pace()  # what is traced anew may take another time
         num_steps = self._pace.num_steps(at_most)
         self._callbacks.on_train_batch_begin(batch)
         self._recovery.remember()
@@ -155,7 +157,8 @@ class Fit:
 
     def _steps_to_next_event(self, step: int) -> int:
         events = [self._evaluation, self._checkpoint, self._epoch]
-        upcoming = [event.next_after(step) for event in events] + [self._length.total_steps]
+        upcoming = [event.next_after(step) for event in events]
+        upcoming += [self._length.total_steps, self._trainer.next_change(step)]
         return min(u for u in upcoming if u is not None) - step
 
     def _write_scalars(self, first_step: int, scalars: dict[str, np.ndarray]) -> None:
@@ -229,7 +232,6 @@ class Fit:
     def _prepare_callbacks(self, is_resumed: bool) -> keras.callbacks.CallbackList:
         trainer = self._trainer
         for callback in self._own_callbacks:
-            callback.trainer = trainer
             callback.length = self._length
         for callback in trainer.callbacks:
             metric = str(getattr(callback, "monitor", "")).removeprefix("val_")

@@ -65,11 +65,11 @@ class Chunk:
         self._prepare = prepare
         self._strategy = strategy
         self._commit = commit
-        self._jit = jit
+        self._jit = self._jit_wanted = jit
         self.data_seconds = 0.0
         """Time that all runs so far have spent on waiting for data."""
-        self._one_step = tf.function(self._trace_one_step)
         self._compiled: Any = None
+        self.retrace()
 
     def run(self, first_step: int, num_steps: int) -> dict[str, np.ndarray]:
         """Run the steps and return their scalars: name to float32 [num_steps].
@@ -97,6 +97,12 @@ class Chunk:
         if _WAITED in scalars:
             self.data_seconds += float(scalars.pop(_WAITED).sum())
         return scalars
+
+    def retrace(self) -> None:
+        """Trace the step anew at the next run, since what it does has changed."""
+        self._one_step = tf.function(self._trace_one_step)
+        self._compiled = None
+        self._jit = self._jit_wanted
 
     def look_up(self, step: int) -> tuple[Batch, Batch]:
         """Return the batch of a step, to look at: as the feed gives it, and as the step sees it.
@@ -230,5 +236,5 @@ class Pace:
             self._is_first = False
         else:
             affordable = int(self._seconds * num_steps / max(elapsed, 1e-9))
-            self._num_steps = min(affordable, 4 * self._num_steps)
+            self._num_steps = max(1, min(affordable, 4 * self._num_steps))
         return elapsed

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import distribution
+from trainer.callbacks.trainer_callback import TrainerCallback
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint_folder import CheckpointFolder, Ranking
 from trainer.data.data import Data, labels_of, model_inputs
@@ -110,6 +111,9 @@ class Trainer:
         self.optimizer = optimizer
         self.data = data
         self.callbacks = list(callbacks)
+        self.own_callbacks = [c for c in self.callbacks if isinstance(c, TrainerCallback)]
+        for callback in self.own_callbacks:
+            callback.trainer = self
         self.callbacks_as_made = [callback_state(callback) for callback in self.callbacks]
         self.strategy = strategy or tf.distribute.get_strategy()
         self.run_dir = Path(run_dir) if run_dir else None
@@ -245,6 +249,7 @@ class Trainer:
             StopRequestedError: in a run, if a signal asks it to stop.
         """
         feed = self.data.feed(split)
+        self.begin_chunk(self.step)
         if split not in self._test_chunks:
             self._test_chunks[split] = Chunk(
                 self._keyed_test_step,
@@ -281,8 +286,32 @@ class Trainer:
         return self._train_chunk
 
     def train_chunk(self, first_step: int, num_steps: int) -> dict[str, np.ndarray]:
-        """Run training steps in one graph call; return their scalars, float32 [num_steps]."""
-        return self._train_chunk.run(first_step, num_steps)
+        """Run training steps in one graph call; return their scalars, float32 [num_steps].
+
+        It takes several calls if a callback changes what is trained in between.
+        """
+        parts, step, end = [], first_step, first_step + num_steps
+        while step < end:
+            self.begin_chunk(step)
+            next_step = min(end, self.next_change(step) or end)
+            parts.append(self._train_chunk.run(step, next_step - step))
+            step = next_step
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def begin_chunk(self, step: int) -> None:
+        """Let callbacks prepare the model for the steps after `step`."""
+        for callback in self.own_callbacks:
+            callback.on_chunk_begin(step)
+
+    def next_change(self, step: int) -> int | None:
+        """Return the first step after `step` before which a callback changes what is trained."""
+        changes = [callback.next_change(step) for callback in self.own_callbacks]
+        return min((change for change in changes if change is not None), default=None)
+
+    def retrace(self) -> None:
+        """Compile training and evaluation anew, after a change to what they compute."""
+        self._train_chunk.retrace()
+        self._test_chunks.clear()
 
     def flush_update(self) -> None:
         """Make an update of the gradients that a last, partial window holds."""
@@ -350,6 +379,8 @@ class Trainer:
         for feed in self.data.feeds.values():
             distribution.check_batch_size(feed.batch_size, self.strategy)
         self.model(model_inputs(self._two_examples("train")), training=False)
+        for callback in self.own_callbacks:
+            callback.on_model_built()
         self.updater = Updater(self.update, self.optimizer, self.model)
         distribution.check_variables(self.model.variables, self.strategy, "model")
         distribution.check_variables(self.optimizer.variables, self.strategy, "optimizer")

@@ -221,7 +221,8 @@ class Updater:
     def _average(self) -> None:
         decay = self._update.ema_decay or 0.0
         for shadow, variable in zip(self._shadows, self._averaged, strict=True):
-            shadow.assign(decay * shadow + (1.0 - decay) * tf.convert_to_tensor(variable))
+            # In this form the average of what does not change is that, to the bit.
+            shadow.assign_add((1.0 - decay) * (tf.convert_to_tensor(variable) - shadow))
 
     def _exchange(self) -> None:
         for shadow, variable in zip(self._shadows, self._averaged, strict=True):

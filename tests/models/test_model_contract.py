@@ -1,5 +1,6 @@
 """What every model must do, tried on every file of conf/model."""
 
+import copy
 import importlib
 import inspect
 import json
@@ -17,26 +18,53 @@ import models
 
 OPTIONS = sorted((Path(__file__).parents[2] / "conf" / "model").glob("*.yaml"))
 IMAGES = np.random.default_rng(0).random((4, 32, 32, 3), "float32")
+FEATURES = np.random.default_rng(1).random((4, 5), "float32")
 NUM_CLASSES = 10
 
 
 def read_option(path):
-    """The class that an option names, and the arguments it gives."""
+    """The class or function that an option names, and the arguments it gives."""
     option = yaml.safe_load(path.read_text())
     module, name = option.pop("_target_").rsplit(".", 1)
     if option.get("num_classes", NUM_CLASSES) is None:
         option["num_classes"] = NUM_CLASSES
+    if "weights" in option:
+        option["weights"] = None  # nothing is downloaded here
     return getattr(importlib.import_module(module), name), option
 
 
 def make_model(path):
     target, kwargs = read_option(path)
     model = target(**kwargs)
-    model.build((None, *IMAGES.shape[1:]))
+    model.build(tf.nest.map_structure(lambda x: tf.TensorShape((None, *x.shape[1:])), taken(model)))
     return model
 
 
-@pytest.fixture(scope="module", params=OPTIONS, ids=lambda path: path.stem)
+def taken(model):
+    """What a model is called with: images, unless its `input_ranks` or its graph say otherwise."""
+    if hasattr(model, "input_ranks"):
+        return {n: IMAGES if rank == 4 else FEATURES for n, rank in model.input_ranks.items()}
+    if getattr(model, "inputs", None):
+        return IMAGES[..., : model.inputs[0].shape[-1]]
+    return IMAGES
+
+
+def first(inputs, num_examples):
+    return tf.nest.map_structure(lambda x: x[:num_examples], inputs)
+
+
+def one(outputs):
+    """Several outputs side by side."""
+    return tf.concat(tf.nest.flatten(outputs), axis=1)
+
+
+def in_its_suite(path):
+    """An option that takes `weights` is a published network, large and slow to build."""
+    marks = pytest.mark.slow if "weights" in yaml.safe_load(path.read_text()) else ()
+    return pytest.param(path, id=path.stem, marks=marks)
+
+
+@pytest.fixture(scope="module", params=[in_its_suite(path) for path in OPTIONS])
 def option(request):
     return request.param
 
@@ -59,17 +87,29 @@ def values(variables):
     return [variable.numpy() for variable in variables]
 
 
+def is_frozen(model, variable):
+    return any(
+        variable is v
+        for layer in model._flatten_layers(include_self=False)
+        if not layer.trainable
+        for v in layer.variables
+    )
+
+
 def test_logits_are_float32(model):
-    logits = model(IMAGES)
-    assert logits.shape == (len(IMAGES), NUM_CLASSES)
-    assert logits.dtype == tf.float32
-    assert np.isfinite(logits).all()
+    outputs = tf.nest.flatten(model(taken(model)))
+    assert NUM_CLASSES in [logits.shape[1] for logits in outputs]
+    for logits in outputs:
+        assert logits.shape == (len(IMAGES), logits.shape[1])
+        assert logits.dtype == tf.float32
+        assert np.isfinite(logits).all()
 
 
 def test_logits_and_variables_are_float32_under_mixed_precision(option, mixed_bfloat16):
     model = make_model(option)
     for training in (True, False):
-        assert model(IMAGES, training=training).dtype == tf.float32
+        for logits in tf.nest.flatten(model(taken(model), training=training)):
+            assert logits.dtype == tf.float32
     assert {v.dtype for v in model.trainable_variables} == {"float32"}
 
 
@@ -77,41 +117,45 @@ def test_mixed_precision_gives_nearly_the_same_logits(option, model, mixed_bfloa
     mixed = make_model(option)
     for target, source in zip(mixed.variables, model.variables, strict=True):
         target.assign(source)
-    logits, expected = mixed(IMAGES).numpy(), model(IMAGES).numpy()
+    logits, expected = one(mixed(taken(mixed))).numpy(), one(model(taken(model))).numpy()
     np.testing.assert_allclose(logits, expected, atol=0.05 * np.abs(expected).max())
 
 
 def test_one_graph_takes_any_batch_size(model):
-    signature = [tf.TensorSpec((None, *IMAGES.shape[1:]), tf.float32)]
-    infer = tf.function(lambda x: model(x, training=False), input_signature=signature)
+    inputs = taken(model)
+    spec = tf.nest.map_structure(lambda x: tf.TensorSpec((None, *x.shape[1:])), inputs)
+    infer = tf.function(lambda x: one(model(x, training=False)), input_signature=[spec])
     for batch_size in (1, 3):
-        images = IMAGES[:batch_size]
-        np.testing.assert_allclose(infer(images), model(images), rtol=1e-4, atol=1e-5)
+        some = first(inputs, batch_size)
+        np.testing.assert_allclose(infer(some), one(model(some)), rtol=1e-4, atol=1e-5)
 
 
 def test_inference_treats_every_example_alone_and_changes_nothing(model):
     before = values(model.variables)
-    logits = model(IMAGES, training=False)
-    np.testing.assert_allclose(model(IMAGES[:1]), logits[:1], rtol=1e-4, atol=1e-5)
+    inputs = taken(model)
+    logits = one(model(inputs, training=False))
+    np.testing.assert_allclose(one(model(first(inputs, 1))), logits[:1], rtol=1e-4, atol=1e-5)
     for old, new in zip(before, values(model.variables), strict=True):
         np.testing.assert_array_equal(new, old)
 
 
 def test_training_reaches_every_layer_it_matters_to(option):
     model = make_model(option)
-    if not model.non_trainable_variables:
+    variables = [v for v in model.non_trainable_variables if not is_frozen(model, v)]
+    if not variables:
         pytest.skip("has no layer that behaves differently in training")
-    inference = model(IMAGES, training=False)
-    before = values(model.non_trainable_variables)
-    assert not np.allclose(model(IMAGES, training=True), inference)
-    for variable, old in zip(model.non_trainable_variables, before, strict=True):
+    inputs = taken(model)
+    inference = one(model(inputs, training=False))
+    before = values(variables)
+    assert not np.allclose(one(model(inputs, training=True)), inference)
+    for variable, old in zip(variables, before, strict=True):
         assert not np.array_equal(variable, old), f"{variable.path} did not change in training"
 
 
 def test_every_trainable_variable_gets_a_gradient(model):
     labels = np.arange(len(IMAGES)) % NUM_CLASSES
     with tf.GradientTape() as tape:
-        logits = model(IMAGES, training=True)
+        logits = one(model(taken(model), training=True))
         loss = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
@@ -130,20 +174,22 @@ def test_variable_paths_name_one_variable_and_do_not_depend_on_other_models(opti
 
 
 def test_file_gives_an_equal_model(model, tmp_path):
-    model(IMAGES, training=True)
+    inputs = taken(model)
+    model(inputs, training=True)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     assert type(loaded) is type(model)
-    np.testing.assert_array_equal(loaded(IMAGES), model(IMAGES))
+    np.testing.assert_array_equal(one(loaded(inputs)), one(model(inputs)))
 
 
 def test_config_makes_the_same_model(option, model):
     target, kwargs = read_option(option)
     config = model.get_config()
     json.dumps(config)
-    assert {key: config[key] for key in kwargs} == kwargs
-    assert target.from_config(config).get_config() == config
-    assert keras.saving.get_registered_name(target) == f"tapeloop>{target.__name__}"
+    assert type(model).from_config(copy.deepcopy(config)).get_config() == config
+    if inspect.isclass(target):  # and no function that returns a model of Keras' own classes
+        assert {key: config[key] for key in kwargs} == kwargs
+        assert keras.saving.get_registered_name(target) == f"tapeloop>{target.__name__}"
 
 
 def test_summary_shows_every_layer_with_its_shape(model, monkeypatch):
@@ -162,6 +208,7 @@ def test_every_model_is_an_option():
     modules = [
         importlib.import_module(f"models.{module.name}")
         for module in pkgutil.iter_modules(models.__path__)
+        if not module.name.startswith("_")  # such as the template, which is there to be copied
     ]
     found = {
         cls

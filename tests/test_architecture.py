@@ -57,7 +57,7 @@ def test_an_experiment_imports_no_other(path):
     "path", sorted((ROOT / "models").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
 )
 def test_models_know_keras_and_tensorflow_alone(path):
-    standard = {"collections", "math", "typing"}
+    standard = {"collections", "difflib", "inspect", "math", "pathlib", "typing"}
     roots = {name.split(".")[0] for name in imports(path)}
     assert roots <= {"keras", "tensorflow", "models"} | standard
 

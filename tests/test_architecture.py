@@ -67,7 +67,7 @@ CALLS_OF_CODE = {
     *("load_library", "load_op_library", "enable_unsafe_deserialization", "func_load"),
 }
 MAKERS_OF_CODE = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "h5py"}
-RESTRICTED_UNPICKLER = "trainer/data/cifar10.py"
+RESTRICTED_UNPICKLER = "trainer/data/cifar_files.py"
 
 
 def calls(path):
@@ -96,7 +96,7 @@ def test_nothing_that_is_read_can_run(path):
             assert ast.unparse(keywords["Loader"]) == "yaml.SafeLoader", where
 
 
-def test_the_unpickler_of_cifar10_is_the_restricted_one():
+def test_the_unpickler_of_cifar_is_the_restricted_one():
     source = (ROOT / RESTRICTED_UNPICKLER).read_text()
     used = re.findall(r"pickle\.\w+", source)
     assert set(used) == {"pickle.Unpickler", "pickle.UnpicklingError"}

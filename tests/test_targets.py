@@ -63,7 +63,7 @@ def test_other_names_are_refused_before_they_are_imported(name):
         "trainer.data.image_files.Path",
         "keras.layers.Dense.from_config",
         "keras.callbacks.ModelCheckpoint.on_epoch_end",
-        "trainer.data.cifar10.pickle.loads",
+        "trainer.data.cifar_files.pickle.loads",
         "trainer.manifest.subprocess.run",
         "trainer.data.cifar10.partial",
     ],

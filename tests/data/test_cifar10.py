@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from trainer.data.cifar10 import CLASS_NAMES, DOWNLOAD_TIMEOUT_SECS, cifar10
+from trainer.data.cifar10 import CLASS_NAMES, cifar10
 from trainer.data.dataset import check_arrays
 from trainer.data.placement import read_into_memory
+from trainer.data.published import DOWNLOAD_TIMEOUT_SECS
 
 UNPACK = Path(__file__).resolve().parents[3] / "shared" / "data" / "unpack.py"
 

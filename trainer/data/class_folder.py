@@ -7,34 +7,23 @@ The files are listed when the data set is built, so that a wrong layout is told 
 reads their headers, and leaves the pixels on disk (`image_files.py`).
 """
 
-import hashlib
-import logging
 import os
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from trainer.data.dataset import Arrays, DataSet
-from trainer.data.decoding import SUFFIXES, ImageHeader, read_header
-from trainer.data.image_files import ImageFiles, file_stats
-from trainer.data.known_facts import known
-
-logger = logging.getLogger("trainer")
+from trainer.data.decoding import SUFFIXES
+from trainer.data.image_splits import check_image_arguments, image_splits
 
 SPLIT_FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
 LAYOUTS = (
     "DIR/train/<class>/* (DIR/val and DIR/test beside it where there are any) or DIR/<class>/*"
 )
-
-# Stands for the headers where none can be read; decoding then tells what is wrong.
-UNREADABLE = ImageHeader(height=1, width=1, grey=True, is_jpeg=False)
 
 ClassFiles = list[list[str]]  # for each class, its image files in order, relative to the root
 
@@ -59,19 +48,7 @@ def class_folder(
             one, an empty one, or splits whose classes differ. Reading the arrays raises
             UnreadableExamplesError for images that cannot be read.
     """
-    if image_size is not None and (
-        isinstance(image_size, int | str)
-        or len(image_size) != 2
-        or not all(isinstance(side, int) and side >= 1 for side in image_size)
-    ):
-        raise ValueError(
-            f"data.image_size={image_size}: must be [height, width] in whole pixels, such as "
-            "[64,64], or null for the commonest size."
-        )
-    if channels not in (None, 1, 3):
-        raise ValueError(
-            f"data.channels={channels}: must be 1 (grey), 3 (colour), or null to go by the images."
-        )
+    check_image_arguments(image_size, channels)
     folder = Path(root).expanduser()
     split_folders = _split_folders(folder)
     class_names = _subfolders(split_folders["train"])
@@ -86,11 +63,10 @@ def class_folder(
         split: _list_split(folder, path, class_names, split)
         for split, path in split_folders.items()
     }
-    size = None if image_size is None else (image_size[0], image_size[1])
     return DataSet(
         name=folder.resolve().name,
         class_names=tuple(class_names),
-        load=partial(_load, folder, files, size, channels),
+        load=partial(_load, folder, files, image_size, channels),
     )
 
 
@@ -155,60 +131,15 @@ def _list_split(root: Path, folder: Path, class_names: list[str], split: str) ->
 def _load(
     root: Path,
     files: dict[str, ClassFiles],
-    image_size: tuple[int, int] | None,
+    image_size: Sequence[int] | None,
     channels: int | None,
 ) -> dict[str, Arrays]:
-    labels, images = {}, {}
-    for split, class_files in files.items():
-        counts = [len(paths_of_class) for paths_of_class in class_files]
-        labels[split] = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        paths = list(chain.from_iterable(class_files))
-        stats = file_stats(root, paths)
-        # Size and channels come below: where not given they depend on the files of all splits.
-        images[split] = ImageFiles(
-            root, np.asarray(paths, object), stats, image_size or (0, 0), channels or 0
+    paths = {split: list(chain.from_iterable(of_split)) for split, of_split in files.items()}
+    images = image_splits(root, paths, image_size, channels)
+    labels = {
+        split: np.repeat(
+            np.arange(len(of_split), dtype=np.int32), [len(of_class) for of_class in of_split]
         )
-    identities = b"".join(images[split].identity().tobytes() for split in sorted(images))
-    facts = known(
-        f"headers_{hashlib.sha256(identities).hexdigest()}",
-        lambda: _read_headers(images, image_size, channels),
-    )
-    if facts["num_resized"]:
-        num_images = sum(len(of_split) for of_split in images.values())
-        logger.info(
-            "%s: resized %s of %s images to %s ([height, width])",
-            root, f"{facts['num_resized']:,}", f"{num_images:,}", facts["image_size"],
-        )  # fmt: skip
-    height, width = facts["image_size"]
-    known_facts = {
-        "image_size": (height, width),
-        "channels": facts["channels"],
-        "uniform": facts["all_jpeg"] and facts["num_resized"] == 0,
+        for split, of_split in files.items()
     }
-    return {
-        split: {"image": replace(of_split, **known_facts), "label": labels[split]}
-        for split, of_split in images.items()
-    }
-
-
-def _read_headers(
-    images: dict[str, ImageFiles], image_size: tuple[int, int] | None, channels: int | None
-) -> dict[str, Any]:
-    """Find out the size and channels that all images are brought to."""
-    headers = {
-        split: [header for path in of_split.paths if (header := read_header(of_split.root / path))]
-        for split, of_split in images.items()
-    }
-    every_header = list(chain.from_iterable(headers.values())) or [UNREADABLE]
-    size = image_size or _commonest_size(headers["train"] or every_header)
-    return {
-        "image_size": list(size),
-        "channels": channels or (1 if all(header.grey for header in every_header) else 3),
-        "all_jpeg": all(header.is_jpeg for header in every_header),
-        "num_resized": sum((header.height, header.width) != size for header in every_header),
-    }
-
-
-def _commonest_size(headers: list[ImageHeader]) -> tuple[int, int]:
-    counts = Counter((header.height, header.width) for header in headers)
-    return min(counts, key=lambda size: (-counts[size], size[0] * size[1], size))
+    return {split: {"image": images[split], "label": labels[split]} for split in files}

@@ -107,7 +107,7 @@ def decode(
     pixels = tf.cond(is_jpeg, jpeg, png_or_other)
     pixels.set_shape([None, None, channels])
     fits = tf.reduce_all(tf.equal(tf.shape(pixels)[:2], image_size))
-    pixels = tf.cond(fits, lambda: pixels, lambda: _resize(pixels, image_size))
+    pixels = tf.cond(fits, lambda: pixels, lambda: resize(pixels, image_size))
     return tf.ensure_shape(pixels, [*image_size, channels])
 
 
@@ -144,7 +144,8 @@ def _in_channels(rgb: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.cast(tf.bitwise.right_shift(luma + 0x8000, 16), tf.uint8)
 
 
-def _resize(pixels: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
+def resize(pixels: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
+    """Resize an image uint8 [H, W, C], bilinear with antialiasing; traced."""
     resized = tf.image.resize(pixels, image_size, antialias=True)  # float32
     return tf.saturate_cast(tf.round(resized), tf.uint8)
 

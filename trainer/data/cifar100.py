@@ -13,29 +13,25 @@ from trainer.data.cifar_files import check_complete, find_folder, read_examples,
 from trainer.data.dataset import Arrays, DataSet
 from trainer.data.published import download, folders_instead
 
-CLASS_NAMES = {
-    "fine": tuple(
-        """
-        apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
-        butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch
-        crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo
-        keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain
-        mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain
-        plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk
-        skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone
-        television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
-        """.split()
-    ),
-    "coarse": tuple(
-        """
-        aquatic_mammals fish flowers food_containers fruit_and_vegetables
-        household_electrical_devices household_furniture insects large_carnivores
-        large_man-made_outdoor_things large_natural_outdoor_scenes large_omnivores_and_herbivores
-        medium_mammals non-insect_invertebrates people reptiles small_mammals trees vehicles_1
-        vehicles_2
-        """.split()
-    ),
-}
+FINE = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly
+camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup
+dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower
+leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid
+otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray
+road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
+sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
+wardrobe whale willow_tree wolf woman worm
+"""
+
+COARSE = """
+aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices
+household_furniture insects large_carnivores large_man-made_outdoor_things
+large_natural_outdoor_scenes large_omnivores_and_herbivores medium_mammals non-insect_invertebrates
+people reptiles small_mammals trees vehicles_1 vehicles_2
+"""
+
+CLASS_NAMES = {"fine": tuple(FINE.split()), "coarse": tuple(COARSE.split())}
 
 ARCHIVE = "cifar-100-python.tar.gz"
 FOLDER = "cifar-100-python"
@@ -66,8 +62,8 @@ def cifar100(root: str | None = None, labels: Literal["fine", "coarse"] = "fine"
     if folder is None:
         if labels == "coarse":
             raise ValueError(
-                f"data.labels=coarse: only the files of {FOLDER}/ tell the coarse labels, and there "
-                f"are none in {root}; unpack {ARCHIVE} there, or set data.labels=fine."
+                f"data.labels=coarse: only {FOLDER}/ tells the coarse labels, and it is not in "
+                f"{root}; unpack {ARCHIVE} there, or set data.labels=fine."
             )
         return folders_instead("CIFAR-100", "cifar100", files, root)
     check_complete(folder, [META_FILE, *SPLITS], ARCHIVE)

@@ -5,8 +5,10 @@ the replicas. Shares are equal in size, so this is the average over the global b
 """
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 
@@ -66,6 +68,26 @@ def mean_over_replicas(values: Any) -> Any:
     if context.num_replicas_in_sync == 1:
         return values
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+
+
+def assign(variables: Sequence[keras.Variable], values: Sequence[tf.Tensor]) -> None:
+    """Assign to variables in the middle of a step; traced, in replica context.
+
+    Args:
+        variables: of a model; a strategy refuses to let a replica assign to most of them.
+        values: for each its new value, the same on all replicas: the copies must not drift apart.
+    """
+    context = tf.distribute.get_replica_context()
+    if context.num_replicas_in_sync == 1:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return
+
+    def assign_copies(strategy: tf.distribute.Strategy, values: Sequence[Any]) -> None:
+        for variable, value in zip(variables, values, strict=True):
+            strategy.extended.update(variable.value, lambda copy, v: copy.assign(v), args=(value,))
+
+    context.merge_call(assign_copies, args=(list(values),))
 
 
 def check_batch_size(global_batch_size: int, strategy: tf.distribute.Strategy) -> None:

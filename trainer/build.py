@@ -124,6 +124,24 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
     return Built(trainer, config["duration"], precision, splits, notes)
 
 
+def build_model(cfg: DictConfig, num_classes: int) -> keras.Model:
+    """Build the model of a configuration alone, its weights not yet made.
+
+    Args:
+        cfg: as `config.check` returns it.
+        num_classes: of the data.
+
+    Raises:
+        ConfigError: one line, where it refuses its arguments.
+    """
+    node: dict[str, Any] = OmegaConf.to_container(cfg.model)  # type: ignore[assignment]
+    for path, inner in list(targets.nodes(node, "model")):
+        if gets_num_classes(path, inner):
+            inner["num_classes"] = num_classes
+    with _blaming("model"):
+        return targets.instantiate(node)
+
+
 def _data_set(node: Mapping[str, Any]) -> DataSet:
     framework_keys = {field.name for field in fields(DataSettings)}
     with _blaming("data"):

@@ -22,6 +22,7 @@ from trainer.same_run import (
     warn_of_another_machine,
 )
 from trainer.signals import EXIT_CODE_INTERRUPTED
+from trainer.trained_model import describe
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
     """Write what the run is, to its folder and the terminal."""
     trainer, data = built.trainer, built.trainer.data
     facts = manifest(command_line(), cfg.seed, built.precision, built.splits)
+    facts |= describe(data) | {"ingredients": trainer.ingredients}
     if trainer.checkpoints and trainer.checkpoints.has_states:
         before = read_manifest(run_dir / "manifest.json")
         differing = data_differences(before, facts)

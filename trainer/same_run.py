@@ -44,16 +44,21 @@ def refusal(run_dir: Path, differing: list[str]) -> str:
 
 
 def data_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """Return the splits whose examples are not those that the run was begun with.
+    """Return the splits and ingredients that are not those that the run was begun with.
 
     Args:
         there: the manifest in the folder.
         here: the manifest of now.
     """
-    return [
+    splits = [
         f"data: the {split} split holds other examples"
         for split, facts in there.get("data", {}).items()
         if here["data"].get(split) != facts
+    ]
+    return splits + [
+        f"{name}: another one than then"
+        for name, facts in there.get("ingredients", {}).items()
+        if here["ingredients"].get(name) != facts
     ]
 
 
@@ -75,7 +80,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
         return {}
     try:
         facts = json.loads(path.read_text())
-        if isinstance(facts, dict) and isinstance(facts.get("data", {}), dict):
+        compared = ("data", "ingredients")
+        if isinstance(facts, dict) and all(isinstance(facts.get(k, {}), dict) for k in compared):
             return facts
     except (ValueError, OSError, RecursionError):
         pass

@@ -62,6 +62,15 @@ def snapshot(variables: Variables) -> dict[str, np.ndarray]:
     return {name: np.array(variable.numpy()) for name, variable in variables.items()}
 
 
+def weights_in(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the model's variables in a checkpoint as an evaluation sees them: averages if kept."""
+    return {
+        name: arrays.get(f"average/{name}", array)
+        for name, array in arrays.items()
+        if name.startswith("model/")
+    }
+
+
 def restore(variables: Variables, arrays: Mapping[str, np.ndarray], source: str) -> None:
     """Assign saved values; all or nothing.
 

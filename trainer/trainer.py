@@ -33,6 +33,7 @@ from trainer.state import (
     model_variables,
     restore,
     training_variables,
+    weights_in,
 )
 from trainer.stopwatch import Stopwatch
 from trainer.update import Update, Updater
@@ -331,6 +332,14 @@ class Trainer:
             self.train_metrics.variables,
         )
 
+    @property
+    def ingredients(self) -> dict[str, str]:
+        """What a training rule depends on beside settings and data: name to fingerprint.
+
+        A run is not gone on with where it has changed.
+        """
+        return {}
+
     def evaluated_weights(self) -> dict[str, np.ndarray]:
         """Return copies of the model's variables as `evaluate` sees them, by name."""
         return evaluated_weights(self.model, self.updater.averages)
@@ -341,13 +350,8 @@ class Trainer:
         Raises:
             ValueError: if it is of another model.
         """
-        arrays, source = checkpoint.arrays, str(checkpoint.path)
-        weights = {
-            name: arrays.get(f"average/{name}", array)
-            for name, array in arrays.items()
-            if name.startswith("model/")
-        }
-        restore(model_variables(self.model), weights, source)
+        weights = weights_in(checkpoint.arrays)
+        restore(model_variables(self.model), weights, str(checkpoint.path))
         # The averages too are these weights from here on, so that an evaluation sees them.
         self.updater.restart_averages()
         self.step = checkpoint.step

@@ -32,14 +32,9 @@ def main(arguments: list[str]) -> int:
     cfg = config.load(run_dir, [f"{key}={value}" for key, value in settings.items()])
 
     from trainer.build import build
-    from trainer.checkpoint_folder import CheckpointFolder
+    from trainer.trained_model import find_weights
 
-    folder = CheckpointFolder(run_dir / "checkpoints")
-    if weights not in ("best", "last"):
-        raise ConfigError(f"weights={weights}: choose best or last")
-    found = folder.best() if weights == "best" else folder.latest()
-    if found is None:
-        raise ConfigError(f"{run_dir}: there are no {weights} weights in {folder.folder}")
+    found = find_weights(run_dir, weights)
     trainer = build(cfg, run_dir=None).trainer
     if split not in trainer.data.feeds:
         raise ConfigError(f"split={split}: this data has {', '.join(trainer.data.feeds)}")

@@ -97,6 +97,17 @@ class Data:
         """Whether batches have an `image`."""
         return "image" in self.feeds["train"].keys
 
+    @property
+    def inputs(self) -> dict[str, tf.TensorSpec]:
+        """What a model takes of one example: name to shape and dtype."""
+        split = next((split for split in self.feeds if split != "train"), "train")
+        batch = self.example_batch(split)
+        return {
+            key: tf.TensorSpec(tensor.shape[1:], tensor.dtype, key)
+            for key, tensor in batch.items()
+            if key not in ("label", "weight") and not key.startswith("label/")
+        }
+
     def example_batch(self, split: str = "train") -> Batch:
         """Return the first batch of a split as the model will see it; eager."""
         feed = self.feed(split)

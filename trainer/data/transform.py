@@ -49,23 +49,40 @@ class Transform:
         batch = _cast(batch)
         for name, operation in self._augment.items():
             batch = operation(batch, self._key(name, step))
-        return self._standardise(batch)
+        return self.standardise(batch)
 
     def evaluation(self, batch: Batch) -> Batch:
         """Return the batch of an evaluation; traced."""
-        return self._standardise(_cast(batch))
+        return self.standardise(_cast(batch))
 
-    def _key(self, name: str, step: tf.Tensor) -> tf.Tensor:
-        # The name keeps one augmentation's draws the same when another is added or removed.
-        stream = (zlib.crc32(name.encode()) << 31) | self._seed
-        return tf.stack([tf.constant(stream, tf.int64), tf.cast(step, tf.int64)])
-
-    def _standardise(self, batch: Batch) -> Batch:
+    def standardise(self, batch: Batch) -> Batch:
+        """Return a batch whose images are in [0, 1] as the model takes it; traced."""
         if self.mean is None or self.std is None:
             return batch
         mean = tf.constant(self.mean, tf.float32)
         std = tf.constant(self.std, tf.float32)
         return {**batch, "image": (batch["image"] - mean) / std}
+
+    def unstandardise(self, batch: Batch) -> Batch:
+        """Return a batch that the model takes with its images in [0, 1] again; traced."""
+        if self.mean is None or self.std is None:
+            return batch
+        mean = tf.constant(self.mean, tf.float32)
+        std = tf.constant(self.std, tf.float32)
+        return {**batch, "image": batch["image"] * std + mean}
+
+    @property
+    def standardisation(self) -> dict[str, list[float]]:
+        """The `mean` and `std`, per channel, as plain values; empty without standardisation."""
+        if self.mean is None or self.std is None:
+            return {}
+        pairs = {"mean": self.mean, "std": self.std}
+        return {name: np.atleast_1d(values).tolist() for name, values in pairs.items()}
+
+    def _key(self, name: str, step: tf.Tensor) -> tf.Tensor:
+        # The name keeps one augmentation's draws the same when another is added or removed.
+        stream = (zlib.crc32(name.encode()) << 31) | self._seed
+        return tf.stack([tf.constant(stream, tf.int64), tf.cast(step, tf.int64)])
 
 
 def _cast(batch: Batch) -> Batch:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from test_fit import rows
 
 from trainer import config
@@ -17,13 +18,26 @@ def options(group):
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
-def composed(*overrides):
+def as_written(*overrides):
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return config.check(compose("config", overrides=list(overrides)))
+        return compose("config", overrides=list(overrides))
+
+
+def composed(*overrides, given="somewhere"):
+    """The configuration; what a user must give (`???`), which is a run folder, is `given`."""
+    cfg = as_written(*overrides)
+    for key in OmegaConf.missing_keys(cfg):
+        OmegaConf.update(cfg, key, str(given))
+    return config.check(cfg)
 
 
 def trained(run_dir, *overrides):
-    run(composed(*overrides, "precision=float32"), run_dir)
+    words = [*overrides, "precision=float32"]
+    given = run_dir.with_name(f"{run_dir.name}_given")
+    if OmegaConf.missing_keys(as_written(*words)):
+        plain = [word for word in words if not word.startswith("trainer=")]
+        run(composed(*plain, "trainer=default"), given)
+    run(composed(*words, given=given), run_dir)
     return rows(run_dir)
 
 

@@ -28,7 +28,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.data.data import model_inputs
+from trainer.data.data import labels_of, model_inputs
 from trainer.data.feeds import Batch
 from trainer.losses import is_integer
 from trainer.trainer import Trainer
@@ -73,6 +73,12 @@ class AdversarialTrainer(Trainer):
         self.epsilon, self.step_size, self.random_start = epsilon, step_size, random_start
         self.num_steps, self.num_test_steps = num_steps, num_test_steps
         super().__init__(*args, **kwargs)
+        batch = self.data.evaluated_batch()
+        if "image" not in batch or not is_integer(labels_of(batch)):
+            raise ValueError(f"attacks need an image and class numbers; a batch has {list(batch)}")
+        logits = self.model(model_inputs(batch), training=False)
+        if isinstance(logits, dict) or logits.shape[-1] < 2:
+            raise ValueError("robust accuracy needs a model with one output, a logit a class")
 
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Learn from one replica's share of a batch, attacked; traced."""
@@ -85,7 +91,7 @@ class AdversarialTrainer(Trainer):
         attacked = self._attacked(batch, self.num_test_steps, step_size)
         logits = self.model(model_inputs(attacked), training=False)
         predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
-        return values | {"robust_accuracy": tf.cast(predicted == batch["label"], tf.float32)}
+        return values | {"robust_accuracy": tf.cast(predicted == labels_of(batch), tf.float32)}
 
     def _attacked(self, batch: Batch, num_steps: int, step_size: float) -> Batch:
         """Return the batch with images at which the loss is higher, float32 [B, H, W, C]."""
@@ -101,7 +107,9 @@ class AdversarialTrainer(Trainer):
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(images)
                 logits = self.model(model_inputs(as_seen(images)), training=False)
-                losses = self.loss(batch["label"], logits)  # [B]; each has its own image's gradient
+                losses = self.loss(
+                    labels_of(batch), logits
+                )  # [B]; each has its own image's gradient
             slopes = tf.sign(tape.gradient(losses, images))
             return k + 1, tf.clip_by_value(images + step_size * slopes, low, high)
 

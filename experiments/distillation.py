@@ -25,8 +25,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer.data.data import model_inputs
+from trainer.data.data import labels_of, model_inputs
 from trainer.data.feeds import Batch
+from trainer.losses import is_integer
 from trainer.trained_model import TrainedModel, load_trained
 from trainer.trainer import Trainer
 
@@ -79,7 +80,7 @@ class DistillationTrainer(Trainer):
         Returns:
             Scalars; `label_loss` and `teacher_loss` are the two parts before they are weighted.
         """
-        labels, weight = batch["label"], batch["weight"]
+        labels, weight = labels_of(batch), batch["weight"]
         targets = tf.nn.softmax(self._teacher_logits(batch) / self.temperature)
         with tf.GradientTape() as tape:
             logits = self.model(model_inputs(batch), training=True)
@@ -123,6 +124,12 @@ class DistillationTrainer(Trainer):
                     f"{where}: its {what}: {there}, but this data's: {here}; "
                     "choose a teacher that was trained on such data"
                 )
+        batch = data.evaluated_batch()
+        logits = self.model(model_inputs(batch), training=False)
+        if isinstance(logits, dict) or logits.shape[-1] < 2 or not is_integer(labels_of(batch)):
+            raise ValueError("distillation needs class numbers, and a model with a logit a class")
+        if self._teacher_logits(batch).shape != logits.shape:
+            raise ValueError(f"{where}: has not a logit a class, as the student has")
 
 
 def _shapes(teacher: TrainedModel) -> dict[str, list[int]]:

@@ -23,7 +23,7 @@ from typing import Any
 import tensorflow as tf
 
 from trainer import distribution
-from trainer.data.data import model_inputs
+from trainer.data.data import labels_of, model_inputs
 from trainer.data.feeds import Batch
 from trainer.trainer import Trainer
 
@@ -57,7 +57,7 @@ class SAMTrainer(Trainer):
         Returns:
             Scalars; `sharpness` is how much the loss of this batch is higher at `w + e`.
         """
-        labels, weight = batch["label"], batch["weight"]
+        labels, weight = labels_of(batch), batch["weight"]
         loss, gradients, logits, losses = self._look(batch)
         self.train_metrics.update(labels, logits, weight, losses)
 
@@ -85,7 +85,7 @@ class SAMTrainer(Trainer):
         with tf.GradientTape() as tape:
             logits = self.model(model_inputs(batch), training=True)
             penalty = self.penalty()
-            losses = self.loss(batch["label"], logits)
+            losses = self.loss(labels_of(batch), logits)
             loss = tf.reduce_mean(losses * batch["weight"]) + penalty
             scaled_loss = self.updater.scaled(loss)
         gradients = tape.gradient(scaled_loss, self.model.trainable_variables)

@@ -1,6 +1,6 @@
 """From a checked configuration to a Trainer, in reading order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -69,7 +69,7 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
         strategy = targets.instantiate(config["strategy"])
     precision = set_policy(config["precision"])
     data_set = _data_set(config["data"])
-    _fill_in_num_classes(config, data_set)
+    _fill_in_num_classes(config, len(data_set.class_names), data_set.name)
     with strategy.scope():
         with _blaming("model"):
             model = targets.instantiate(config["model"])
@@ -124,22 +124,20 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
     return Built(trainer, config["duration"], precision, splits, notes)
 
 
-def build_model(cfg: DictConfig, num_classes: int) -> keras.Model:
-    """Build the model of a configuration alone, its weights not yet made.
+def build_model(cfg: DictConfig, class_names: Sequence[str]) -> keras.Model:
+    """Build the model of a configuration alone, without the data, its weights not yet made.
 
     Args:
         cfg: as `config.check` returns it.
-        num_classes: of the data.
+        class_names: of the data.
 
     Raises:
-        ConfigError: one line, where it refuses its arguments.
+        ConfigError: one line, where it refuses its arguments or the classes.
     """
-    node: dict[str, Any] = OmegaConf.to_container(cfg.model)  # type: ignore[assignment]
-    for path, inner in list(targets.nodes(node, "model")):
-        if gets_num_classes(path, inner):
-            inner["num_classes"] = num_classes
+    config: dict[str, Any] = {"model": OmegaConf.to_container(cfg.model)}
+    _fill_in_num_classes(config, len(class_names), "the run's data")
     with _blaming("model"):
-        return targets.instantiate(node)
+        return targets.instantiate(config["model"])
 
 
 def _data_set(node: Mapping[str, Any]) -> DataSet:
@@ -148,17 +146,18 @@ def _data_set(node: Mapping[str, Any]) -> DataSet:
         return targets.instantiate({k: v for k, v in node.items() if k not in framework_keys})
 
 
-def _fill_in_num_classes(config: dict[str, Any], data_set: DataSet) -> None:
+def _fill_in_num_classes(config: dict[str, Any], num_classes: int, data_name: str) -> None:
     """Give every target that takes `num_classes` the data's; check those that have it already."""
-    num_classes = max(1, len(data_set.class_names))
+    num_classes = max(1, num_classes)
     # Two classes may be told apart by one output: the logit of the second one.
     fitting = (num_classes, 1) if num_classes == 2 else (num_classes,)
-    for path, node in list(targets.nodes({group: config[group] for group in CLASSIFYING})):
+    groups = {group: config[group] for group in CLASSIFYING if group in config}
+    for path, node in list(targets.nodes(groups)):
         if gets_num_classes(path, node):
             node["num_classes"] = num_classes
         elif node.get("num_classes", num_classes) not in fitting:
             raise ConfigError(
-                f"{path}.num_classes={node['num_classes']}, but {data_set.name} has {num_classes} "
+                f"{path}.num_classes={node['num_classes']}, but {data_name} has {num_classes} "
                 f"classes; leave it out, or set {path}.num_classes={num_classes}"
             )
 

@@ -81,7 +81,7 @@ def load_trained(run_dir: Path, weights: str = "best") -> TrainedModel:
             for name, spec in facts["inputs"].items()
         }
         set_policy(facts["precision"])
-        model = build_model(cfg, len(class_names))
+        model = build_model(cfg, class_names)
         example = {name: tf.zeros([1, *spec.shape], spec.dtype) for name, spec in inputs.items()}
         model(model_inputs(example), training=False)
     except (TypeError, ValueError, tf.errors.OpError) as error:

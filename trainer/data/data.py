@@ -100,26 +100,32 @@ class Data:
     @property
     def inputs(self) -> dict[str, tf.TensorSpec]:
         """What a model takes of one example: name to shape and dtype."""
-        split = next((split for split in self.feeds if split != "train"), "train")
-        batch = self.example_batch(split)
         return {
             key: tf.TensorSpec(tensor.shape[1:], tensor.dtype, key)
-            for key, tensor in batch.items()
-            if key not in ("label", "weight") and not key.startswith("label/")
+            for key, tensor in self.evaluated_batch().items()
+            if not is_label(key) and key != "weight"
         }
 
     def example_batch(self, split: str = "train") -> Batch:
         """Return the first batch of a split as the model will see it; eager."""
-        feed = self.feed(split)
-        plan = feed.plan(0, 1, 1)
-        try:
-            batch = feed.batch(plan, tf.constant(0))
-        except tf.errors.OpError:
-            feed.check(0, 1)
-            raise
+        batch = self._first_batch(split)
         if split != "train":
             return self.transform.evaluation(batch)
         return self.transform.training(batch, tf.constant(0, tf.int64))
+
+    def evaluated_batch(self) -> Batch:
+        """Return a batch as an evaluation sees it: labels as they are, nothing augmented; eager."""
+        split = next((split for split in self.feeds if split != "train"), "train")
+        return self.transform.evaluation(self._first_batch(split))
+
+    def _first_batch(self, split: str) -> Batch:
+        feed = self.feed(split)
+        plan = feed.plan(0, 1, 1)
+        try:
+            return feed.batch(plan, tf.constant(0))
+        except tf.errors.OpError:
+            feed.check(0, 1)
+            raise
 
 
 def model_inputs(batch: Batch) -> Any:

@@ -237,7 +237,7 @@ class Fit:
             metric = str(getattr(callback, "monitor", "")).removeprefix("val_")
             if is_resumed and isinstance(callback, keras.callbacks.CSVLogger):
                 callback.append = True
-            if getattr(callback, "mode", None) == "auto" and metric in trainer.test_metrics.metrics:
+            if getattr(callback, "mode", None) == "auto" and metric in trainer.test_metrics.names:
                 callback.mode = trainer.test_metrics.direction(metric)
         total_steps = self._length.total_steps
         return keras.callbacks.CallbackList(

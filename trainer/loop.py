@@ -149,6 +149,8 @@ class Chunk:
         # that trace.
         traced = self._one_step.get_concrete_function(plan, tf.constant(0), step)
         self._names = sorted(traced.structured_outputs)
+        if self._jit is True:
+            check_compiles_under_xla(traced)
         if self._jit == "auto":
             self._jit = self._strategy.num_replicas_in_sync == 1 and is_fast_under_xla(traced)
         self._compiled = tf.function(
@@ -205,9 +207,30 @@ def is_fast_under_xla(traced: Any) -> bool:
     """
     if tf.config.list_logical_devices("GPU"):
         return False
+    return not any(op.startswith(_SLOW_UNDER_XLA + _NOT_UNDER_XLA) for op in _operations(traced))
+
+
+def check_compiles_under_xla(traced: Any) -> None:
+    """Check that XLA compiles a traced function at all.
+
+    Args:
+        traced: a concrete function.
+
+    Raises:
+        ValueError: if it holds an operation that is known not to compile.
+    """
+    for op in sorted(_operations(traced)):
+        if op.startswith(_NOT_UNDER_XLA):
+            what = (
+                "a Python function, such as a loss's" if "PyFunc" in op else f"the operation {op}"
+            )
+            raise ValueError(f"jit=true: XLA does not compile {what}; use jit=auto")
+
+
+def _operations(traced: Any) -> set[str]:
     graph = traced.graph.as_graph_def()
     nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
-    return not any(node.op.startswith(_SLOW_UNDER_XLA + _NOT_UNDER_XLA) for node in nodes)
+    return {node.op for node in nodes}
 
 
 class Pace:

@@ -22,9 +22,10 @@ from trainer.durations import Duration, RunLength
 from trainer.fit import Fit
 from trainer.loop import Chunk, Pace
 from trainer.losses import PerExampleLoss, per_example
-from trainer.metrics import MetricSet
+from trainer.metrics import Metrics, MetricSet
 from trainer.nonfinite import ACTIONS
 from trainer.optimizers import Optimizer, members
+from trainer.predictions import activation_of
 from trainer.signals import StopRequest, StopRequestedError
 from trainer.state import (
     Variables,
@@ -87,7 +88,7 @@ class Trainer:
         loss: PerExampleLoss,
         optimizer: Optimizer,
         data: Data,
-        metrics: Mapping[str, keras.metrics.Metric] | None = None,
+        metrics: Metrics | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         strategy: tf.distribute.Strategy | None = None,
         *,
@@ -109,6 +110,7 @@ class Trainer:
             raise ValueError(f"on_nonfinite={on_nonfinite}: choose {', '.join(ACTIONS)}")
         self.model = model
         self.loss = per_example(loss)
+        self.activation = activation_of(loss)
         self.optimizer = optimizer
         self.data = data
         self.callbacks = list(callbacks)
@@ -139,8 +141,8 @@ class Trainer:
         self.writer: RunWriter | None = None
 
         with self.strategy.scope():
-            self.train_metrics = MetricSet(metrics or {}, "train")
-            self.test_metrics = MetricSet(metrics or {}, "test", self.scores)
+            self.train_metrics = MetricSet(metrics or {}, "train", self.activation)
+            self.test_metrics = MetricSet(metrics or {}, "test", self.activation, self.scores)
             self._build()
         self.monitor = monitor or ("val/loss" if "val" in data.feeds else "train/loss")
         self.monitor_mode = monitor_mode
@@ -407,8 +409,7 @@ class Trainer:
         labels, weight = labels_of(batch), batch["weight"]
         logits = self.model(model_inputs(batch), training=False)
         losses = self.loss(labels, logits)
-        self.strategy.run(metrics.update, (labels, logits, weight, losses))
-        metrics.reset()
+        metrics.try_out(labels, logits, weight, losses)
 
     def _two_examples(self, split: str) -> Batch:
         return {key: tensor[:2] for key, tensor in self.data.example_batch(split).items()}

@@ -150,7 +150,7 @@ def test_a_loss_equals_its_definition_or_refuses_in_one_line(option, problem):
     if option == "python_function" and problem not in taken:
         return  # an example for class numbers, with nothing around it that could refuse
     if problem not in taken:
-        with pytest.raises(ValueError, match="loss|output") as refusal:
+        with pytest.raises(ValueError, match=r"loss|output") as refusal:
             loss(tensors(labels), tensors(outputs))
         assert "\n" not in str(refusal.value)
         return

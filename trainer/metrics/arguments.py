@@ -16,6 +16,12 @@ _OF_CLASSES = (
 )
 _OF_REGIONS = ("IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU")
 _OF_YES_AND_NO = ("BinaryAccuracy", "BinaryCrossentropy", "BinaryIoU")
+_OF_ANSWERS = (
+    *_OF_YES_AND_NO,
+    *("AUC", "Precision", "Recall", "PrecisionAtRecall", "RecallAtPrecision"),
+    *("SensitivityAtSpecificity", "SpecificityAtSensitivity"),
+    *("TruePositives", "FalsePositives", "TrueNegatives", "FalseNegatives"),
+)
 _USE_ACCURACY = "use SparseCategoricalAccuracy for classes, BinaryAccuracy for yes and no"
 
 
@@ -31,7 +37,9 @@ class Examples:
 
     def __init__(self, labels: Any, outputs: Any, activation: str, are_mixed: bool) -> None:
         self.labels: Any = labels if isinstance(labels, Mapping) else tf.convert_to_tensor(labels)
-        self.outputs: Any = outputs if isinstance(outputs, Mapping) else tf.convert_to_tensor(outputs)
+        self.outputs: Any = (
+            outputs if isinstance(outputs, Mapping) else tf.convert_to_tensor(outputs)
+        )
         self._activation = activation
         self._are_mixed = are_mixed
 
@@ -82,6 +90,12 @@ class Examples:
             and num_outputs(self.outputs) != 1
             and link(self._activation, self.outputs, self.labels) == "softmax"
         )
+
+    @property
+    def are_values(self) -> bool:
+        """Whether labels are values to regress, and predictions too."""
+        is_flat = self.labels.dtype.is_floating and self.labels.shape.rank == 1
+        return is_flat and link(self._activation, self.outputs, self.labels) == "linear"
 
 
 def kind_in_keras(metric: keras.metrics.Metric) -> str | None:
@@ -139,6 +153,8 @@ def arguments(metric: keras.metrics.Metric, examples: Examples) -> tuple[Any, An
             f"is of yes and no, but an example has one of {num_outputs(examples.outputs)} classes; "
             "use keras.metrics.SparseCategoricalAccuracy or SparseCategoricalCrossentropy"
         )
+    if kind in _OF_ANSWERS and examples.are_values:
+        raise ValueError("is of classes or yes and no, but labels are values, float32 [B]")
     outputs = examples.outputs if from_logits else examples.predictions
     return labels_like(examples.labels, outputs), outputs
 

@@ -228,4 +228,7 @@ def _copy(name: str, metric: keras.metrics.Metric | OfOutput) -> keras.metrics.M
             f"metrics.{name}={metric!r}: not a keras.metrics.Metric; "
             "wrap a function in keras.metrics.MeanMetricWrapper"
         )
+    if type(metric) is keras.metrics.MeanMetricWrapper:
+        # Keras writes down the function's name, and finds it again only if it is registered.
+        return type(metric)(metric._fn, metric.name, metric.dtype, **metric._fn_kwargs)
     return type(metric).from_config(metric.get_config())

@@ -43,6 +43,14 @@ def test_a_keras_loss_loses_its_reduction_and_keeps_its_values():
     assert averaging.reduction == "sum_over_batch_size"
 
 
+def test_keras_functions_are_as_its_classes():
+    probabilities = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+    for loss in ("sparse_categorical_crossentropy", "categorical_crossentropy"):
+        losses = per_example(getattr(keras.losses, loss))(LABELS, probabilities)
+        expected = numpy_cross_entropy(np.eye(4)[LABELS], LOGITS)
+        np.testing.assert_allclose(losses, expected, rtol=1e-4)
+
+
 def test_a_sparse_loss_of_keras_refuses_soft_labels_and_says_what_to_use():
     loss = per_example(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     with pytest.raises(

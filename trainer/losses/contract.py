@@ -75,7 +75,8 @@ def per_example(loss: PerExampleLoss) -> PerExampleLoss:
 
 def takes_class_numbers(loss: PerExampleLoss) -> bool:
     """Return whether a loss is one of Keras' that take integers, which it names Sparse."""
-    return any(kind.__name__.startswith("Sparse") for kind in type(loss).__mro__)
+    names = [kind.__name__ for kind in type(loss).__mro__] + [getattr(loss, "__name__", "")]
+    return any(name.startswith(("Sparse", "sparse_")) for name in names)
 
 
 def one_output(loss: PerExampleLoss, labels: Any, outputs: Any) -> tuple[tf.Tensor, tf.Tensor]:

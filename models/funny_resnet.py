@@ -23,8 +23,9 @@ class FunnyResNet(ImageClassifier):
     86,695,370 of them trainable.
 
     Differs from the tutorial it comes from: kernels start as He et al. 2015 (arXiv 1502.01852) have
-    it for ReLU networks; the moving moments average over ten steps rather than a hundred; and
-    kernel weights that only ever meet padding are left out of the sums (see `CroppedConv2D`).
+    it for ReLU networks, and the moving moments average over ten steps rather than a hundred.
+    On 32x32 images the 7x7 kernels of four layers lie on 2x2 maps, where 40 of 49 weights only ever
+    meet padding: they have no gradient, and are left out of the sums (see `CroppedConv2D`).
 
     Args:
         num_classes: Number of logits, at least 1.

@@ -13,19 +13,20 @@ class ImageClassifier(keras.Model):
     registered with `keras.saving.register_keras_serializable`, so that `.keras` files load.
 
     Args:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of logits, at least 1: one for each class, or, of two classes, one alone
+            for the second of them.
         **kwargs: As for `keras.Model`, such as `name`.
 
     Raises:
-        ValueError: If `num_classes` is not an integer of at least 2.
+        ValueError: If `num_classes` is not an integer of at least 1.
     """
 
     def __init__(self, num_classes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(num_classes, int) or num_classes < 2:
+        if not isinstance(num_classes, int) or isinstance(num_classes, bool) or num_classes < 1:
             raise ValueError(
-                f"num_classes must be an integer of at least 2. Received: {num_classes!r}. "
-                "Give as many as the data has."
+                f"num_classes must be an integer of at least 1. Received: {num_classes!r}. "
+                "Give as many as the data has, or 1 where it has two."
             )
         self.num_classes = num_classes
 

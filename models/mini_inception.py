@@ -24,7 +24,7 @@ class MiniInception(ImageClassifier):
     is 7x7, that is the same; other sizes work too.
 
     Args:
-        num_classes: Number of classes, at least 2.
+        num_classes: Number of logits, at least 1.
         width: Factor on every channel count, above 0; counts are rounded, and at least 4.
             1.0 is the paper's network.
         **kwargs: As for `keras.Model`, such as `name`.

@@ -10,12 +10,16 @@ from models.layers.fused_batch_normalization import FusedBatchNormalization
 from models.layers.inception_module import InceptionModule
 from models.layers.linear import Linear
 from models.layers.multi_path_residual import (
+    BottleneckPath,
+    MultiPathResidual,
+    ScalingMultiPathResidual,
+)
 from models.layers.multiply import MultiplyLayer
 from models.layers.network_input import NetworkInput
 from models.layers.stateless_dropout import StatelessDropout
 
 __all__ = [
-    "(",
+    "BottleneckPath",
     "ConvBatchNorm",
     "ConvModule",
     "CroppedConv2D",
@@ -25,7 +29,9 @@ __all__ = [
     "FusedBatchNormalization",
     "InceptionModule",
     "Linear",
+    "MultiPathResidual",
     "MultiplyLayer",
     "NetworkInput",
+    "ScalingMultiPathResidual",
     "StatelessDropout",
 ]

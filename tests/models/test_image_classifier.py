@@ -44,11 +44,15 @@ def test_get_config_holds_num_classes():
     assert TwoLayers.from_config(config).get_config() == config
 
 
-@pytest.mark.parametrize("num_classes", [None, 0, 1, -3, 2.0, "10", True])
+@pytest.mark.parametrize("num_classes", [None, 0, -3, 2.0, "10", True, False])
 def test_refuses_a_bad_number_of_classes(num_classes):
     with pytest.raises(ValueError, match=r"num_classes must be an integer .* Received: ") as error:
         TwoLayers(num_classes)
     assert repr(num_classes) in str(error.value)
+
+
+def test_one_logit_is_enough_for_two_classes():
+    assert TwoLayers(1)(np.zeros((2, 6, 6, 1), "float32")).shape == (2, 1)
 
 
 def test_refuses_images_without_a_channel_axis():

@@ -1,5 +1,6 @@
 """Layers that the models share, and examples of layers of one's own."""
 
+from models.layers.basic_residual import BasicResidual
 from models.layers.conv_batch_norm import ConvBatchNorm
 from models.layers.conv_module import ConvModule
 from models.layers.cropped_conv import CroppedConv2D
@@ -16,9 +17,11 @@ from models.layers.multi_path_residual import (
 )
 from models.layers.multiply import MultiplyLayer
 from models.layers.network_input import NetworkInput
+from models.layers.pre_activation_residual import PreActivationResidual
 from models.layers.stateless_dropout import StatelessDropout
 
 __all__ = [
+    "BasicResidual",
     "BottleneckPath",
     "ConvBatchNorm",
     "ConvModule",
@@ -32,6 +35,7 @@ __all__ = [
     "MultiPathResidual",
     "MultiplyLayer",
     "NetworkInput",
+    "PreActivationResidual",
     "ScalingMultiPathResidual",
     "StatelessDropout",
 ]

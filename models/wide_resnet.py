@@ -23,8 +23,8 @@ class WideResNet(ImageClassifier):
 
     Args:
         num_classes: Number of logits, at least 1.
-        depth: Number of convolutions in the longest way and the logits: 6 n + 4, such as 10, 16,
-            22, 28 or 40.
+        depth: Number of convolutions, the stem and the three shortcuts included: 6 n + 4, such as
+            10, 16, 22, 28 or 40.
         width: Factor on the channels of the three stages, at least 1.
         dropout: Share of the input of each block's second convolution that is dropped in training,
             0 <= dropout < 1. The paper takes 0.3 for CIFAR where it has any.

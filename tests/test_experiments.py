@@ -6,6 +6,7 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from option_size import model_of, slow_if_large
 from test_fit import rows
 
 from trainer import config
@@ -41,7 +42,9 @@ def trained(run_dir, *overrides):
     return rows(run_dir)
 
 
-@pytest.mark.parametrize("experiment", options("experiment"))
+@pytest.mark.parametrize(
+    "experiment", [slow_if_large(name, model_of(name)) for name in options("experiment")]
+)
 def test_every_experiment_trains_a_few_steps(experiment, tmp_path):
     written = trained(
         tmp_path, f"experiment={experiment}", "data=synthetic", "duration=3st", "data.batch_size=8",

@@ -6,20 +6,30 @@ import inspect
 import json
 import pkgutil
 import re
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from option_size import MODELS as OPTIONS
+from option_size import is_large, stated_millions
 
 import models
 
-OPTIONS = sorted((Path(__file__).parents[2] / "conf" / "model").glob("*.yaml"))
 IMAGES = np.random.default_rng(0).random((4, 32, 32, 3), "float32")
 FEATURES = np.random.default_rng(1).random((4, 5), "float32")
 NUM_CLASSES = 10
+
+
+def is_classifier(path):
+    """Whether an option is a network by itself, that is told how many classes there are."""
+    option = yaml.safe_load(path.read_text())
+    is_made_of_others = "defaults" in option or any(isinstance(v, dict) for v in option.values())
+    return "num_classes" in option and not is_made_of_others
+
+
+CLASSIFIERS = [path for path in OPTIONS if is_classifier(path)]
 
 
 def read_option(path):
@@ -60,11 +70,11 @@ def one(outputs):
 
 def in_its_suite(path):
     """An option that takes `weights` is a published network, large and slow to build."""
-    marks = pytest.mark.slow if "weights" in yaml.safe_load(path.read_text()) else ()
-    return pytest.param(path, id=path.stem, marks=marks)
+    is_slow = is_large(path) or "weights" in yaml.safe_load(path.read_text())
+    return pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if is_slow else [])
 
 
-@pytest.fixture(scope="module", params=[in_its_suite(path) for path in OPTIONS])
+@pytest.fixture(scope="module", params=[in_its_suite(path) for path in CLASSIFIERS])
 def option(request):
     return request.param
 
@@ -96,9 +106,9 @@ def is_frozen(model, variable):
     )
 
 
-def test_logits_are_float32(model):
+def test_logits_are_float32(option, model):
     outputs = tf.nest.flatten(model(taken(model)))
-    assert NUM_CLASSES in [logits.shape[1] for logits in outputs]
+    assert read_option(option)[1]["num_classes"] in [logits.shape[1] for logits in outputs]
     for logits in outputs:
         assert logits.shape == (len(IMAGES), logits.shape[1])
         assert logits.dtype == tf.float32
@@ -153,10 +163,8 @@ def test_training_reaches_every_layer_it_matters_to(option):
 
 
 def test_every_trainable_variable_gets_a_gradient(model):
-    labels = np.arange(len(IMAGES)) % NUM_CLASSES
     with tf.GradientTape() as tape:
-        logits = one(model(taken(model), training=True))
-        loss = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        loss = tf.square(one(model(taken(model), training=True)) - 1.0)
     gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         assert gradient is not None, f"{variable.path} has no gradient"
@@ -202,6 +210,19 @@ def test_summary_shows_every_layer_with_its_shape(model, monkeypatch):
     for layer in model.layers:
         assert re.search(rf"{layer.name} \({type(layer).__name__}\).*\(None, .*\d", table)
     assert f"Total params: {model.count_params():,}" in table
+
+
+def test_first_line_states_the_right_number_of_parameters(option, model):
+    stated = stated_millions(option)
+    if stated is None:
+        pytest.skip("states none")
+    decimals = len(stated.partition(".")[2])
+    assert f"{model.count_params() / 1e6:.{decimals}f}" == stated
+
+
+def test_every_large_model_has_a_small_option_of_its_class():
+    small = {read_option(path)[0] for path in OPTIONS if not is_large(path)}
+    assert {read_option(path)[0] for path in OPTIONS if is_large(path)} <= small
 
 
 def test_every_model_is_an_option():

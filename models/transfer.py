@@ -144,9 +144,9 @@ def _base(
 
     def build(weights: str | None) -> keras.Model:
         with keras.name_scope("base"):
-            return application(
-                include_top=False, weights=weights, input_shape=(*image_size, 3), name="base"
-            )
+            base = application(include_top=False, weights=weights, input_shape=(*image_size, 3))
+        base.name = "base"  # only now: EfficientNetV2 looks up its blocks by the name it is given
+        return base
 
     if weights is None:
         return build(None)

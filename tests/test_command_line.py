@@ -179,7 +179,7 @@ WRONG = {
     "batch_size=8": "batch_size=8: no such setting; did you mean data.batch_size?",
     "optimizer.lr=0.1": "optimizer.lr=0.1: no such setting; did you mean optimizer.learning_rate?",
     "optimizer.learning_rat=0.1": "optimizer.learning_rat=0.1: no such setting; did you mean opti",
-    "optimizer.amsgrad=1": "trainer.fused_optimizers.SGD has no argument 'amsgrad';",
+    "optimizer.amsgrad=1": "trainer.optimizers.SGD has no argument 'amsgrad';",
     "callbacks.progres=null": "callbacks.progres=null: no such setting; did you mean callbacks.p",
     "callbacks.zebra.patience=3": "callbacks.zebra.patience=3: no such setting; known: example_i",
     "seed.x=1": "seed.x=1: no such setting; seed is a single value",

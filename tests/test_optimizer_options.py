@@ -16,7 +16,7 @@ from models.mini_inception import MiniInception
 from models.mlp import MLP
 from trainer import distribution, targets
 from trainer.checkpoint import Checkpoint, load, save
-from trainer.muon import Muon
+from trainer.optimizers import Muon
 from trainer.state import restore, snapshot
 
 FOLDER = Path(__file__).resolve().parent.parent / "conf" / "optimizer"
@@ -35,7 +35,7 @@ def test_every_optimizer_of_keras_has_an_option():
         for name, found in inspect.getmembers(keras.optimizers, inspect.isclass)
         if issubclass(found, keras.optimizers.Optimizer)
     }
-    assert {type(optimizer(option)).__name__ for option in OPTIONS} == public - WRAPPERS
+    assert public - WRAPPERS <= {type(optimizer(option)).__name__ for option in OPTIONS}
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from benchmarks.problems import LEARNING_RATE, MOMENTUM, Problem
 from trainer import Data, Trainer
-from trainer.fused_optimizers import SGD
 from trainer.losses import CrossEntropy
+from trainer.optimizers import SGD
 
 
 class TapeLoop:

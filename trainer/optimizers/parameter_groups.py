@@ -1,16 +1,11 @@
-"""Optimizers: any of Keras', or several of them for groups of variables."""
+"""Several optimizers, each for a group of variables."""
 
 import fnmatch
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
-
-from trainer.keras_arguments import NOT_BY_THE_OPTIMIZER, instead
-
-# These have a default, and do nothing without `use_ema`.
-_IDLE_ALONE = {"ema_momentum", "ema_overwrite_frequency"}
 
 
 class ParameterGroups:
@@ -33,9 +28,9 @@ class ParameterGroups:
         groups: Mapping[str, keras.optimizers.Optimizer],
         learning_rate: float | None = None,
     ) -> None:
-        if learning_rate is not None:
-            default.learning_rate = learning_rate
         self.default = default
+        if learning_rate is not None:
+            self.learning_rate = learning_rate
         self.groups = dict(groups)
         self._member_of: dict[int, keras.optimizers.Optimizer] = {}
 
@@ -65,10 +60,19 @@ class ParameterGroups:
             pairs = [
                 (g, v)
                 for g, v in zip(gradients, variables, strict=True)
-                if self._member_of[id(v)] is member
+                if self.member_of(v) is member
             ]
             if pairs:
                 member.apply([g for g, _ in pairs], [v for _, v in pairs])
+
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """Exclude variables from the weight decay of all optimizers, as each of them does."""
+        for member in self.members:
+            member.exclude_from_weight_decay(var_list, var_names)
+
+    def member_of(self, variable: keras.Variable) -> keras.optimizers.Optimizer:
+        """Return the optimizer that updates a variable; after `build`."""
+        return self._member_of[id(variable)]
 
     @property
     def members(self) -> list[keras.optimizers.Optimizer]:
@@ -82,66 +86,14 @@ class ParameterGroups:
 
     @property
     def learning_rate(self) -> Any:
-        """The default optimizer's current rate."""
+        """The default optimizer's current rate, to be read and set."""
         return self.default.learning_rate
 
-
-Optimizer: TypeAlias = keras.optimizers.Optimizer | ParameterGroups
-
-
-def members(optimizer: Optimizer) -> list[keras.optimizers.Optimizer]:
-    """Return the optimizers of parameter groups, or the one itself."""
-    return optimizer.members if isinstance(optimizer, ParameterGroups) else [optimizer]
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: Any) -> None:
+        self.default.learning_rate = learning_rate
 
 
 def matches(variable: keras.Variable, pattern: str) -> bool:
     """Return whether a pattern is a variable's name, or matches its path as file names do."""
     return variable.name == pattern or fnmatch.fnmatchcase(variable.path, pattern)
-
-
-def set_schedule(optimizer: Optimizer, schedule: Callable[[float], Any]) -> None:
-    """Give each optimizer the schedule of its own peak.
-
-    Args:
-        optimizer: whose learning rates are plain numbers so far.
-        schedule: from a peak learning rate to a number or a Keras schedule.
-    """
-    for member in members(optimizer):
-        member.learning_rate = schedule(float(member.learning_rate.numpy()))
-
-
-def exclude_from_weight_decay(
-    optimizer: Optimizer, variables: Sequence[keras.Variable], patterns: Sequence[str]
-) -> None:
-    """Take variables out of the optimizers' weight decay.
-
-    Raises:
-        ValueError: if an optimizer with weight decay was built before.
-    """
-    excluded = [v for v in variables if any(matches(v, pattern) for pattern in patterns)]
-    for member in members(optimizer):
-        if member.weight_decay and excluded:
-            if member.built:
-                raise ValueError(
-                    f"optimizer {member.name!r} is built already, so that nothing can be excluded "
-                    "from its weight decay; leave it unbuilt, or set weight_decay_exclude=()"
-                )
-            member.exclude_from_weight_decay(var_list=excluded)
-
-
-def check_arguments(optimizer: Optimizer) -> None:
-    """Check that nothing is left to Keras that the update rule does itself.
-
-    Raises:
-        ValueError: naming the argument and where to set it instead.
-    """
-    for member in members(optimizer):
-        if isinstance(member, keras.optimizers.LossScaleOptimizer):
-            raise ValueError(
-                "optimizer: LossScaleOptimizer is not needed; with precision=mixed_float16 the "
-                "Trainer scales the loss itself, give it the inner optimizer"
-            )
-        for name in NOT_BY_THE_OPTIMIZER:
-            value = getattr(member, name, None)
-            if value and name not in _IDLE_ALONE:
-                raise ValueError(f"optimizer.{instead(name, value)}")

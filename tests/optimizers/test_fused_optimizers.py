@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from toy import toy_model, toy_trainer
 
-from trainer import distribution, fused_optimizers
+from trainer import distribution
+from trainer.optimizers import fused
 from trainer.state import snapshot
 
 CASES = {
@@ -40,7 +41,7 @@ def trained(module, case, num_replicas=1, **arguments):
 )
 @pytest.mark.parametrize("case", CASES)
 def test_weights_and_state_are_those_of_keras(case, num_replicas, jit):
-    ours = trained(fused_optimizers, case, num_replicas, jit=jit)
+    ours = trained(fused, case, num_replicas, jit=jit)
     keras_own = trained(keras.optimizers, case, num_replicas, jit=jit)
     expected = snapshot(keras_own.variables)
     actual = snapshot(ours.variables)
@@ -52,7 +53,7 @@ def test_weights_and_state_are_those_of_keras(case, num_replicas, jit):
 @pytest.mark.parametrize(("case", "kernel"), list(KERNELS.items()))
 def test_each_variable_is_updated_by_one_kernel(case, kernel):
     kind, settings = CASES[case]
-    optimizer = getattr(fused_optimizers, kind)(**settings)
+    optimizer = getattr(fused, kind)(**settings)
     variables = [keras.Variable(np.ones(3, "float32")) for _ in range(4)]
     optimizer.build(variables)
     traced = tf.function(lambda: optimizer.apply([tf.ones(3)] * 4, variables))
@@ -63,7 +64,7 @@ def test_each_variable_is_updated_by_one_kernel(case, kernel):
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_of_a_few_rows_are_left_to_keras(case):
     values = []
-    for module in (fused_optimizers, keras.optimizers):
+    for module in (fused, keras.optimizers):
         kind, settings = CASES[case]
         optimizer = getattr(module, kind)(**settings)
         table = keras.Variable(np.ones((5, 2), "float32"))
@@ -77,7 +78,7 @@ def test_gradients_of_a_few_rows_are_left_to_keras(case):
 @pytest.mark.parametrize("case", CASES)
 def test_they_can_be_saved_with_their_config(case):
     kind, settings = CASES[case]
-    optimizer = getattr(fused_optimizers, kind)(**settings)
+    optimizer = getattr(fused, kind)(**settings)
     same = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert type(same) is type(optimizer)
     assert same.get_config() == optimizer.get_config()

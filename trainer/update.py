@@ -9,13 +9,23 @@ added, count micro-steps as updates and average at every micro-step, so they are
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import keras
 import tensorflow as tf
 
 from trainer import distribution
 from trainer.loss_scale import LossScale
-from trainer.optimizers import Optimizer, check_arguments, exclude_from_weight_decay
+from trainer.optimizers import (
+    Optimizer,
+    check_arguments,
+    exclude_from_weight_decay,
+    pad_rows,
+    sum_rows,
+    takes_rows,
+)
+
+Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices
 
 
 @dataclass(frozen=True)
@@ -62,8 +72,8 @@ class Update:
                 f"update.ema_decay={self.ema_decay}: 0 <= d < 1 such as 0.999, or null for none"
             )
 
-    def clipped(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-        """Return the gradients within bounds; traced."""
+    def clipped(self, gradients: list[Gradient]) -> list[Gradient]:
+        """Return the gradients within bounds; traced. In those of rows each row is there once."""
         if self.clip_global_norm is not None:
             return tf.clip_by_global_norm(gradients, self.clip_global_norm)[0]
         if self.clip_norm is not None:
@@ -132,7 +142,7 @@ class Updater:
         return loss * self._loss_scale.value if self._loss_scale else loss
 
     def take(
-        self, gradients: Sequence[tf.Tensor | None], weights: Sequence[keras.Variable]
+        self, gradients: Sequence[Gradient | None], weights: Sequence[keras.Variable]
     ) -> tf.Tensor:
         """Take one replica's gradients, and update the weights if nothing stands against it.
 
@@ -140,7 +150,9 @@ class Updater:
 
         Args:
             gradients: of the scaled mean loss over the replica's share of the batch; None where
-                the loss does not depend on the variable, which is then left alone.
+                the loss does not depend on the variable, which is then left alone. Those of a few
+                rows (`tf.IndexedSlices`) stay such for an optimizer that takes them, unless they
+                are to be added up; else they are made dense.
             weights: what the gradients are of, among the model's trainable variables.
 
         Returns:
@@ -155,19 +167,22 @@ class Updater:
                 "no variable has a gradient: the loss does not depend on the model's weights; "
                 "check that the loss is computed from the model's output inside the tape"
             )
-        means = distribution.mean_over_replicas([tf.convert_to_tensor(g) for g, _ in pairs])
+        means = distribution.mean_over_replicas([self._whole_or_rows(g, w) for g, w in pairs])
+        summed = [sum_rows(m) if isinstance(m, tf.IndexedSlices) else m for m in means]
         taken = [w for _, w in pairs]
-        norm = tf.linalg.global_norm(means)
+        norm = tf.linalg.global_norm(summed)
         if self.is_deferred:
             for mean, weight in zip(means, taken, strict=True):
                 position = self._position[id(weight)]
                 self._has_gradient.add(position)
                 self._sums[position].assign_add(mean)
             return norm / self._loss_scale.value if self._loss_scale else norm
-        means = self._update.clipped(means)
+        shares = self._update.clipped(summed)
         # Keras adds up the gradients of the replicas, and these are equal on all of them.
         num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        shares = means if num_replicas == 1 else [m / num_replicas for m in means]
+        if num_replicas > 1:
+            whole = zip(shares, means, strict=True)
+            shares = [_share(clipped, mean, num_replicas) for clipped, mean in whole]
         self._optimizer.apply(shares, taken)
         return norm
 
@@ -197,6 +212,10 @@ class Updater:
         """Let the averages begin anew from the present weights; eager."""
         for shadow, variable in zip(self._shadows, self._averaged, strict=True):
             shadow.assign(variable.numpy())
+
+    def _whole_or_rows(self, gradient: Gradient, weight: keras.Variable) -> Gradient:
+        keeps_rows = not self.is_deferred and takes_rows(self._optimizer, weight)
+        return gradient if keeps_rows else tf.convert_to_tensor(gradient)
 
     def _end_window(self) -> None:
         if self._loss_scale is None:
@@ -233,3 +252,13 @@ class Updater:
 
 def _zeros_like(variable: keras.Variable, name: str) -> keras.Variable:
     return keras.Variable(tf.zeros(variable.shape), dtype="float32", trainable=False, name=name)
+
+
+def _share(clipped: Gradient, mean: Gradient, num_replicas: int) -> Gradient:
+    if not isinstance(clipped, tf.IndexedSlices):
+        return clipped / num_replicas
+    # As many rows as there were before those of one row were added up: replicas exchange gradients
+    # of one shape alone, at all steps.
+    values = clipped.values / num_replicas
+    shared = tf.IndexedSlices(values, clipped.indices, clipped.dense_shape)
+    return pad_rows(shared, tf.size(mean.indices))

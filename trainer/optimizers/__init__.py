@@ -4,6 +4,7 @@ Any optimizer of Keras will do beside these. An optimizer in `conf/optimizer` na
 """
 
 from trainer.optimizers.fused import SGD, Adam, AdamW
+from trainer.optimizers.lazy_adam import LazyAdam
 from trainer.optimizers.lookahead import Lookahead
 from trainer.optimizers.members import (
     Optimizer,
@@ -11,15 +12,18 @@ from trainer.optimizers.members import (
     exclude_from_weight_decay,
     members,
     set_schedule,
+    takes_rows,
 )
 from trainer.optimizers.muon import Muon
 from trainer.optimizers.parameter_groups import ParameterGroups, matches
 from trainer.optimizers.radam import RAdam
+from trainer.optimizers.rows import pad_rows, sum_rows
 
 __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "LazyAdam",
     "Lookahead",
     "Muon",
     "Optimizer",
@@ -29,5 +33,8 @@ __all__ = [
     "exclude_from_weight_decay",
     "matches",
     "members",
+    "pad_rows",
     "set_schedule",
+    "sum_rows",
+    "takes_rows",
 ]

@@ -24,6 +24,15 @@ def members(optimizer: Optimizer) -> list[keras.optimizers.Optimizer]:
     return [optimizer]
 
 
+def takes_rows(optimizer: Optimizer, variable: keras.Variable) -> bool:
+    """Return whether a variable's gradient may be `tf.IndexedSlices`; after `build`."""
+    if isinstance(optimizer, Lookahead):
+        return takes_rows(optimizer.inner, variable)
+    if isinstance(optimizer, ParameterGroups):
+        return takes_rows(optimizer.member_of(variable), variable)
+    return getattr(optimizer, "takes_rows", False)
+
+
 def set_schedule(optimizer: Optimizer, schedule: Callable[[float], Any]) -> None:
     """Give each optimizer the schedule of its own peak.
 

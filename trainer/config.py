@@ -71,7 +71,7 @@ def check(cfg: DictConfig) -> DictConfig:
     _check_together(config)
     _check_optimizer(config["optimizer"])
     _check_targets(config)
-    _check_monitor(config)
+    _settle_monitor(config)
     return OmegaConf.create(config)
 
 
@@ -210,7 +210,10 @@ def _check_targets(config: dict[str, Any]) -> None:
         raise ConfigError(str(error)) from error
 
 
-def _check_monitor(config: dict[str, Any]) -> None:
+def _settle_monitor(config: dict[str, Any]) -> None:
+    """Check that what is monitored will be there; `auto` is the accuracy, else the loss."""
+    if config["monitor"] == "auto":
+        config["monitor"] = "val/accuracy" if "accuracy" in config["metrics"] else "val/loss"
     rule = targets.resolve("trainer", config["trainer"]["_target_"])
     metrics = ["loss", *config["metrics"], *getattr(rule, "scores", {})]
     split, _, name = config["monitor"].partition("/")

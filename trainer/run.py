@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from trainer.build import Built, build
 from trainer.config import ConfigError, load
 from trainer.console import log_to_console, log_to_file
+from trainer.data.class_distribution import class_distribution, plot_class_distribution
 from trainer.data.dataset import num_examples
 from trainer.disk import write_whole
 from trainer.manifest import command_line, manifest
@@ -52,6 +53,7 @@ def run(cfg: DictConfig, run_dir: Path) -> float | None:
             started = time.monotonic()
             first_step = built.trainer.step
             built.trainer.fit(built.duration)
+            _draw(built, run_dir)
             _summarise(built, run_dir, time.monotonic() - started, first_step)
         except Exception as error:
             # On the terminal it is shown by whoever catches it.
@@ -108,13 +110,25 @@ def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
         cfg.name, trainer.model.name, f"{num_weights:,}", built.precision,
         trainer.strategy.num_replicas_in_sync,
     )  # fmt: skip
-    logger.info("data: %d classes, %s; %s", len(data.class_names), counts, "; ".join(built.notes))
+    logger.info("data: %s; %s", counts, "; ".join(built.notes))
+    classes = class_distribution(built.splits, data.class_names)
+    if classes:
+        logger.info("%s", classes.in_words())
+        if warning := classes.warning():
+            logger.warning("%s", warning)
     logger.info(
         "steps: %s an epoch of batch size %d, %s in all",
         f"{length.steps_per_epoch:,}", length.global_batch_size,
         f"{length.total_steps:,}" if length.total_steps else "as many as fit",
     )  # fmt: skip
     logger.info("folder: %s", _shown(run_dir))
+
+
+def _draw(built: Built, run_dir: Path) -> None:
+    """Draw what the data was; at the end, so that no start-up waits for it."""
+    classes = class_distribution(built.splits, built.trainer.data.class_names)
+    if classes:
+        plot_class_distribution(classes, run_dir / "report" / "class_distribution.png")
 
 
 def _summarise(built: Built, run_dir: Path, seconds: float, first_step: int) -> None:

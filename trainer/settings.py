@@ -53,14 +53,14 @@ class Settings:
     keep: int = _setting("a whole number, at least 1", lambda keep: keep >= 1)
     keep_best: int = _setting("a whole number, at least 1", lambda keep: keep >= 1, 1)
     keep_every: str | None = _setting(
-        "above 0, in st, ep, ex or %, or null",
-        lambda text: _is_period(text) and not Duration.parse(text).is_wall_time,
+        "above 0, in st, ep or ex, or null",
+        lambda text: _is_period(text) and Duration.parse(text).unit in ("st", "ep", "ex"),
         None,
     )
     resume: str = _setting(f"one of {', '.join(RESUMES)}", lambda r: r in RESUMES, "same")
     on_nonfinite: str = _setting(f"one of {', '.join(ACTIONS)}", lambda a: a in ACTIONS, "stop")
     deterministic: bool = _setting("true or false", lambda d: d in (True, False), False)
-    monitor: str = _setting("val/METRIC or train/SCALAR", bool)
+    monitor: str = _setting("val/METRIC, train/SCALAR or auto", bool)
     monitor_mode: str = _setting(f"one of {', '.join(MODES)}", lambda mode: mode in MODES)
     profile: str | None = _setting(
         "above 0, in st, ep, ex or %, such as 10st, or null",

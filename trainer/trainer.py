@@ -251,7 +251,7 @@ class Trainer:
             ValueError: if the data has no such split.
             StopRequestedError: in a run, if a signal asks it to stop.
         """
-        feed = self.data.feed(split)
+        feed = self.data.evaluation_feed(split)
         self.begin_chunk(self.step)
         if split not in self._test_chunks:
             self._test_chunks[split] = Chunk(
@@ -394,8 +394,8 @@ class Trainer:
         self.model.optimizer = members(self.optimizer)[0]
         # Labels may be soft in training and whole numbers in evaluation: both are tried.
         self.try_out(self._two_examples("train"), self.train_metrics)
-        evaluated = next((split for split in self.data.feeds if split != "train"), "train")
-        self.try_out(self._two_examples(evaluated), self.test_metrics)
+        evaluated = {key: tensor[:2] for key, tensor in self.data.evaluated_batch().items()}
+        self.try_out(evaluated, self.test_metrics)
 
     def try_out(self, batch: Batch, metrics: MetricSet) -> None:
         """Run model, loss and metrics on a batch, eagerly, so that misfits show before training.

@@ -34,7 +34,7 @@ class CroppedConv2D(keras.layers.Conv2D):
         )
         if (rows.stop - rows.start, columns.stop - columns.start) == self.kernel_size:
             return super().convolution_op(inputs, kernel)
-        # Padded by hand: TensorFlow's gradients of explicit paddings are a hundred times slower in bfloat16.
+        # By hand: TensorFlow's gradients of explicit paddings are a hundred times slower.
         inputs = tf.pad(inputs, [(0, 0), vertical, horizontal, (0, 0)])
         kernel = keras.ops.convert_to_tensor(kernel)[rows, columns]
         return tf.nn.conv2d(inputs, kernel, self.strides, "VALID")

@@ -1,6 +1,5 @@
 """Every data set under conf/data holds the contract; a new file is covered by being there."""
 
-import importlib
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from trainer import targets
 from trainer.data.dataset import DataSet, check_arrays
 from trainer.data.splits import hold_out, limit
 from trainer.data.statistics import channel_statistics
@@ -29,17 +29,18 @@ def config(request, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, name, package)
     if request.param.stem in layouts.LAYOUTS:
         config |= layouts.LAYOUTS[request.param.stem](tmp_path)
-    elif "root" in config:
-        config |= layouts.class_folders(tmp_path)
+    else:
+        with_root = [node for _, node in targets.nodes(config) if "root" in node]
+        given = layouts.class_folders(tmp_path) if with_root else {}
+        for node in with_root:
+            node.update(given)
     if "???" in config.values():
         pytest.skip("needs files: write an entry for it in tests/data/layouts.py")
     return config
 
 
 def build(config):
-    module, name = config["_target_"].rsplit(".", 1)
-    arguments = {k: v for k, v in config.items() if k not in FRAMEWORK_KEYS | {"_target_"}}
-    return getattr(importlib.import_module(module), name)(**arguments)
+    return targets.instantiate({k: v for k, v in config.items() if k not in FRAMEWORK_KEYS})
 
 
 def test_conf_data_has_files():
@@ -52,15 +53,15 @@ def test_data_set_holds_the_contract(config):
     assert data_set.name and all(isinstance(name, str) for name in data_set.class_names)
     splits = data_set.load()
     check_arrays(data_set, splits)
-    targets = {k: a for k, a in splits["train"].items() if k == "label" or k.startswith("label/")}
-    classes = [label for label in targets.values() if label.dtype == np.int32]
-    assert targets and len(classes) <= 1
+    labels = {k: a for k, a in splits["train"].items() if k == "label" or k.startswith("label/")}
+    classes = [label for label in labels.values() if label.dtype == np.int32]
+    assert labels and len(classes) <= 1
     for label in classes:
         assert set(label) == set(range(len(data_set.class_names))) >= {0, 1}
     if not classes:
-        assert targets.keys() == {"label"} and targets["label"].ndim == 2
-        assert targets["label"].shape[1] == len(data_set.class_names)
-        assert (targets["label"].std(axis=0) > 0).all()
+        assert labels.keys() == {"label"} and labels["label"].ndim == 2
+        assert labels["label"].shape[1] == len(data_set.class_names)
+        assert (labels["label"].std(axis=0) > 0).all()
 
 
 def test_data_set_loads_the_same_arrays_every_time(config):

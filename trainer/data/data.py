@@ -59,6 +59,7 @@ class Data:
         self.seed = seed
         self.transform = Transform(augment, mean, std, seed)
         self.feeds: dict[str, Feed] = {}
+        self._train_in_order: Feed | None = None
         splits: dict[str, Arrays] = {}
         for split, examples in zip(SPLITS, (train, val, test), strict=True):
             if isinstance(examples, tf.data.Dataset):
@@ -86,6 +87,19 @@ class Data:
         if split not in self.feeds:
             raise ValueError(f"split={split!r}: this data has {', '.join(self.feeds)}")
         return self.feeds[split]
+
+    def evaluation_feed(self, split: str) -> Feed:
+        """Return the feed of a split that gives each of its examples once.
+
+        Raises:
+            ValueError: if there is no such split.
+        """
+        feed = self.feed(split)
+        if split != "train":
+            return feed
+        if self._train_in_order is None:
+            self._train_in_order = feed.in_order()
+        return self._train_in_order
 
     @property
     def global_batch_size(self) -> int:

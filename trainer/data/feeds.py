@@ -5,6 +5,7 @@ needs; in the graph, `batch(plan, k)` returns the k-th batch of that chunk. `str
 the feed that reads from disk.
 """
 
+import copy
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -38,6 +39,9 @@ class Feed(Protocol):
         del step
         return None
 
+    def in_order(self) -> "Feed":
+        """Return a feed of each of these examples once, in order: what an evaluation takes."""
+
     def check(self, first_step: int, num_steps: int) -> None:
         """Find out, when a chunk of these steps has failed, whether its examples are at fault.
 
@@ -62,6 +66,13 @@ class ResidentFeed(Feed):
         self.batch_size = order.batch_size
         self.steps_per_epoch = order.steps_per_epoch
         self.num_examples = order.num_examples
+
+    def in_order(self) -> "ResidentFeed":
+        """Return a feed of each example once, in order; it has the same arrays."""
+        same = copy.copy(self)
+        same._order = SequentialOrder(self.num_examples, self.batch_size)
+        same.steps_per_epoch = same._order.steps_per_epoch
+        return same
 
     def plan(self, first_step: int, num_steps: int, capacity: int) -> tf.Tensor:
         """Return the example indices of the steps: int32 [capacity, B], zeros past the last."""
@@ -95,6 +106,7 @@ class DatasetFeed(Feed):
     waits = True
 
     def __init__(self, dataset: tf.data.Dataset, *, training: bool) -> None:
+        self._dataset = dataset
         batches = dataset.map(_as_weighted_batch)
         sizes = _batch_sizes(batches)
         self.keys = frozenset(batches.element_spec)
@@ -108,6 +120,10 @@ class DatasetFeed(Feed):
         self._batches = batches.repeat() if training else batches
         self._iterator: Iterator[Batch] | None = None
         self._position = 0
+
+    def in_order(self) -> "DatasetFeed":
+        """Return a feed of each example once, in the order that the data set gives them."""
+        return DatasetFeed(self._dataset, training=False)
 
     def plan(self, first_step: int, num_steps: int, capacity: int) -> Iterator[Batch]:
         """Return an iterator that stands before batch `first_step`."""

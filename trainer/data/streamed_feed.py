@@ -39,6 +39,7 @@ class StreamedFeed(Feed):
         order: ShuffledOrder | SequentialOrder,
         num_parallel: int | None = None,
     ) -> None:
+        self._arrays = arrays
         self._on_disk = {k: array for k, array in arrays.items() if isinstance(array, ArrayOnDisk)}
         self._readers = {key: array.reader() for key, array in self._on_disk.items()}
         self._tensors = {
@@ -53,6 +54,11 @@ class StreamedFeed(Feed):
         self._pipeline: tuple[int, tf.data.Dataset] | None = None
         self._iterator: Iterator[Batch]
         self._position = -1  # where the iterator stands; at first there is none
+
+    def in_order(self) -> "StreamedFeed":
+        """Return a feed of each example once, in order."""
+        order = SequentialOrder(self.num_examples, self.batch_size)
+        return StreamedFeed(self._arrays, order, self._num_parallel)
 
     def plan(self, first_step: int, num_steps: int, capacity: int) -> Iterator[Batch]:
         """Return an iterator that stands before batch `first_step`."""

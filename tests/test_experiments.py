@@ -106,10 +106,11 @@ PROBLEMS = {
         *("model.num_classes=1", "loss=binary_cross_entropy", "metrics=binary"),
     ],
     "yes or no": [
-        *("data=toy_table", "model=branched_mlp", "loss=binary_cross_entropy", "metrics=binary"),
+        *("data=toy_table", "augment=none", "model=branched_mlp"),
+        *("loss=binary_cross_entropy", "metrics=binary"),
     ],
     "two outputs": [
-        *("data=two_inputs", "data.limit=64", "model=two_inputs"),
+        *("data=two_inputs", "data.limit=64", "augment=none", "model=two_inputs"),
         *("loss=two_outputs", "metrics=two_outputs"),
     ],
 }

@@ -45,10 +45,19 @@ class Transform:
         Args:
             batch: as the feed gives it.
             step: int64 scalar, the updates done so far.
+
+        Raises:
+            ValueError: if an augmentation is of something that the batch does not have.
         """
         batch = _cast(batch)
         for name, operation in self._augment.items():
-            batch = operation(batch, self._key(name, step))
+            try:
+                batch = operation(batch, self._key(name, step))
+            except KeyError as error:
+                raise ValueError(
+                    f"augment.{name}: the data has no {error}, it has {', '.join(batch)}; "
+                    "leave it out with augment=none"
+                ) from error
         return self.standardise(batch)
 
     def evaluation(self, batch: Batch) -> Batch:

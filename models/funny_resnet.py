@@ -37,6 +37,9 @@ class FunnyResNet(ImageClassifier):
         strides: For each block, step of its first layer, in pixels.
         depth: Residual layers in a block, at least 1.
         num_paths: Paths in a residual layer, each a quarter as wide as the one before.
+        zero_gamma: Start with paths that add 0, by the scale of their last batch normalization
+            (Goyal et al. 2017, arXiv 1706.02677). Not in the tutorial, where each of the 15 layers
+            adds two paths of variance 1 and the first losses lie above 5.
         **kwargs: As for `keras.Model`, such as `name`.
 
     Raises:
@@ -54,6 +57,7 @@ class FunnyResNet(ImageClassifier):
         strides: Sequence[int] = (2, 2, 2),
         depth: int = 5,
         num_paths: int = 2,
+        zero_gamma: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(num_classes, **kwargs)
@@ -64,7 +68,13 @@ class FunnyResNet(ImageClassifier):
             "kernel_sizes": list(kernel_sizes),
             "strides": list(strides),
         }
-        self.arguments = {"stem": stem, **blocks, "depth": depth, "num_paths": num_paths}
+        self.arguments = {
+            "stem": stem,
+            **blocks,
+            "depth": depth,
+            "num_paths": num_paths,
+            "zero_gamma": zero_gamma,
+        }
         if len({len(numbers) for numbers in blocks.values()}) != 1:
             raise ValueError(
                 f"{', '.join(blocks)} must have one number for each block. Received: {blocks}."
@@ -85,11 +95,13 @@ class FunnyResNet(ImageClassifier):
             zip(*blocks.values(), strict=True), start=1
         ):
             scaling = ScalingMultiPathResidual(
-                t, m, b, kernel_size, num_paths, step, name=f"block_{block}_scaling"
+                t, m, b, kernel_size, num_paths, step, zero_gamma, name=f"block_{block}_scaling"
             )
             identities = [
                 MultiPathResidual(
-                    t, m, b, kernel_size, num_paths, name=f"block_{block}_identity_{layer}"
+                    *(t, m, b, kernel_size, num_paths),
+                    zero_gamma=zero_gamma,
+                    name=f"block_{block}_identity_{layer}",
                 )
                 for layer in range(1, depth)
             ]

@@ -22,6 +22,8 @@ class ConvBatchNorm(keras.layers.Layer):
         strides: Step of the window, in pixels.
         relu: End in a ReLU.
         use_bias: Give the convolution a bias, which the batch normalization then undoes.
+        zero_gamma: Start the batch normalization's scale at 0 rather than 1, so that a residual
+            branch that ends here adds nothing at first (Goyal et al. 2017, arXiv 1706.02677).
         **kwargs: As for `keras.layers.Layer`, such as `name`.
     """
 
@@ -32,6 +34,7 @@ class ConvBatchNorm(keras.layers.Layer):
         strides: int = 1,
         relu: bool = True,
         use_bias: bool = False,
+        zero_gamma: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -40,6 +43,7 @@ class ConvBatchNorm(keras.layers.Layer):
         self.strides = strides
         self.relu = relu
         self.use_bias = use_bias
+        self.zero_gamma = zero_gamma
         self.conv = CroppedConv2D(
             filters,
             kernel_size,
@@ -50,7 +54,9 @@ class ConvBatchNorm(keras.layers.Layer):
             name="conv",
         )
         # Keras' 0.99 averages over hundreds of steps, and lags behind in short runs.
-        self.batch_norm = FusedBatchNormalization(momentum=0.9, name="batch_norm")
+        self.batch_norm = FusedBatchNormalization(
+            momentum=0.9, gamma_initializer="zeros" if zero_gamma else "ones", name="batch_norm"
+        )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the variables for inputs of `input_shape` [B, H, W, C]."""
@@ -71,4 +77,5 @@ class ConvBatchNorm(keras.layers.Layer):
             "strides": self.strides,
             "relu": self.relu,
             "use_bias": self.use_bias,
+            "zero_gamma": self.zero_gamma,
         }

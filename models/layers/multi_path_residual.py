@@ -23,11 +23,19 @@ class BottleneckPath(keras.layers.Layer):
         bottom: Channels of the last 1x1 convolution.
         kernel_size: Side of the square convolution, in pixels.
         strides: Step of the last convolution, in pixels.
+        zero_gamma: Start with an output of 0 (see `ConvBatchNorm`).
         **kwargs: As for `keras.layers.Layer`, such as `name`.
     """
 
     def __init__(
-        self, top: int, mid: int, bottom: int, kernel_size: int, strides: int = 1, **kwargs: Any
+        self,
+        top: int,
+        mid: int,
+        bottom: int,
+        kernel_size: int,
+        strides: int = 1,
+        zero_gamma: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.arguments = {
@@ -36,10 +44,19 @@ class BottleneckPath(keras.layers.Layer):
             "bottom": bottom,
             "kernel_size": kernel_size,
             "strides": strides,
+            "zero_gamma": zero_gamma,
         }
         self.top = ConvBatchNorm(top, 1, use_bias=True, name="top")
         self.mid = ConvBatchNorm(mid, kernel_size, use_bias=True, name="mid")
-        self.bottom = ConvBatchNorm(bottom, 1, strides, relu=False, use_bias=True, name="bottom")
+        self.bottom = ConvBatchNorm(
+            bottom,
+            1,
+            strides,
+            relu=False,
+            use_bias=True,
+            zero_gamma=zero_gamma,
+            name="bottom",
+        )
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the variables for inputs of `input_shape` [B, H, W, C]."""
@@ -73,6 +90,7 @@ class MultiPathResidual(keras.layers.Layer):
         num_paths: Number of paths, at least 1.
         strides: None: the shortcut is the input, which has `bottom` channels. A number of pixels:
             it is a 1x1 convolution with batch normalization, of that step as the paths.
+        zero_gamma: Start with paths that add 0 (see `ConvBatchNorm`).
         **kwargs: As for `keras.layers.Layer`, such as `name`.
 
     Raises:
@@ -87,6 +105,7 @@ class MultiPathResidual(keras.layers.Layer):
         kernel_size: int,
         num_paths: int = 2,
         strides: int | None = None,
+        zero_gamma: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -103,6 +122,7 @@ class MultiPathResidual(keras.layers.Layer):
             "kernel_size": kernel_size,
             "num_paths": num_paths,
             "strides": strides,
+            "zero_gamma": zero_gamma,
         }
         self.paths = [
             BottleneckPath(
@@ -111,6 +131,7 @@ class MultiPathResidual(keras.layers.Layer):
                 bottom,
                 kernel_size,
                 strides or 1,
+                zero_gamma,
                 name=f"path_{path + 1}",
             )
             for path in range(num_paths)
@@ -151,6 +172,7 @@ class ScalingMultiPathResidual(MultiPathResidual):
         kernel_size: Pixels.
         num_paths: Number of paths.
         strides: Step of the paths and the shortcut, in pixels.
+        zero_gamma: Whether paths start at 0.
         **kwargs: As for `keras.layers.Layer`, such as `name`.
     """
 
@@ -162,6 +184,7 @@ class ScalingMultiPathResidual(MultiPathResidual):
         kernel_size: int,
         num_paths: int = 2,
         strides: int = 2,
+        zero_gamma: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(top, mid, bottom, kernel_size, num_paths, strides, **kwargs)
+        super().__init__(top, mid, bottom, kernel_size, num_paths, strides, zero_gamma, **kwargs)

@@ -1,4 +1,4 @@
-"""MLP: dense layers over the flattened image."""
+"""MLP: dense layers over flattened images or features."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -50,17 +50,21 @@ class MLP(ImageClassifier):
         # float32 whatever the policy: the logits feed a softmax.
         self.logits = keras.layers.Dense(num_classes, name="logits", dtype="float32")
 
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the variables of all layers for inputs of `input_shape` [B, ...]."""
+        self.call(keras.KerasTensor((None, *input_shape[1:])))
+
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Map images to logits.
+        """Map images or features to logits.
 
         Args:
-            inputs: float32 [B, H, W, C].
+            inputs: float32 [B, ...].
             training: Drop hidden units.
 
         Returns:
             logits: float32 [B, num_classes].
         """
-        x = self.flatten(inputs)  # [B, H * W * C]
+        x = self.flatten(inputs)
         for layer, dropout in zip(self.hidden, self.dropouts, strict=True):
             x = dropout(layer(x), training=training)
         return self.logits(x)

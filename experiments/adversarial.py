@@ -75,7 +75,8 @@ class AdversarialTrainer(Trainer):
         self.num_steps, self.num_test_steps = num_steps, num_test_steps
         super().__init__(*args, **kwargs)
         batch = self.data.evaluated_batch()
-        if "image" not in batch or not is_integer(labels_of(batch)):
+        labels = labels_of(batch)
+        if "image" not in batch or isinstance(labels, dict) or not is_integer(labels):
             raise ValueError(f"attacks need an image and class numbers; a batch has {list(batch)}")
         logits = self.model(model_inputs(batch), training=False)
         if isinstance(logits, dict) or logits.shape[-1] < 2:

@@ -110,7 +110,15 @@ class DCGANTrainer(Trainer):
         return {"energy_distance": energy_distance(images, generated, weight)}
 
     def try_out(self, batch: Batch, metrics: MetricSet) -> None:
-        """Run discriminator, loss and metrics on a batch, whatever its labels; eager."""
+        """Run discriminator, loss and metrics on a batch, whatever its labels; eager.
+
+        Raises:
+            ValueError: If there are no images, or they are standardised.
+        """
+        if "image" not in batch:
+            raise ValueError(f"DCGAN needs an image; a batch has {', '.join(batch)}")
+        if self.data.transform.standardisation:
+            raise ValueError("images are made in [0, 1]; set data.standardise=none")
         super().try_out({**batch, "label": tf.ones_like(batch["weight"], tf.int32)}, metrics)
 
     def noise(self, images: tf.Tensor) -> tf.Tensor:

@@ -98,7 +98,15 @@ class SimCLR(Trainer):
         return {}
 
     def try_out(self, batch: Batch, metrics: MetricSet) -> None:
-        """Run model, loss and metrics on two images as if they were views of one; eager."""
+        """Run model, loss and metrics on two images as if they were views of one; eager.
+
+        Raises:
+            ValueError: If there are no images, or they are standardised.
+        """
+        if "image" not in batch:
+            raise ValueError(f"SimCLR needs an image; a batch has {', '.join(batch)}")
+        if self.data.transform.standardisation:
+            raise ValueError("views are made of images in [0, 1]; set data.standardise=none")
         projections = self.model(batch["image"], training=False)
         labels, logits = tf.constant([1, 0]), tf.matmul(projections, projections, transpose_b=True)
         losses = self.loss(labels, logits)

@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from toy import (
     weights,
 )
 
+from trainer import distribution
 from trainer.data.data import Data
 from trainer.data.order import ShuffledOrder
 from trainer.losses import CrossEntropy
@@ -177,7 +180,7 @@ def test_a_user_dataset_trains_as_arrays_do():
 
 
 def test_monitoring_what_is_not_there_is_refused():
-    with pytest.raises(ValueError, match="no metric 'acc'; there are loss, accuracy"):
+    with pytest.raises(ValueError, match="monitor=val/acc: no such metric; there are train/loss"):
         toy_trainer(monitor="val/acc", data=toy_data())
 
 
@@ -229,7 +232,7 @@ def test_random_keys_differ_by_step_name_and_seed_alone():
 
 
 def test_random_keys_differ_by_replica():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = distribution.mirrored(2)
     with strategy.scope():
         model, optimizer = toy_model(), keras.optimizers.SGD(0.1)
     trainer = toy_trainer(Noisy, model=model, optimizer=optimizer, strategy=strategy)
@@ -281,3 +284,46 @@ def test_several_inputs_and_labels_go_by_name():
     first = trainer.evaluate("train")["loss"]
     trainer.train_chunk(0, 200)
     assert trainer.evaluate("train")["loss"] < first / 2
+
+
+def test_a_loss_of_ones_own_regresses_as_that_of_keras():
+    features, _ = toy_arrays(NUM_TRAIN, 0)
+    data = Data(train=(features, features[:, 0]), batch_size=BATCH_SIZE)
+
+    def squared_error(values, outputs):
+        return tf.reduce_mean(tf.square(outputs - values), axis=-1)
+
+    def first_losses(loss):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.layers.Dense(1)])
+        return toy_trainer(model=model, loss=loss, data=data, metrics={}).train_chunk(0, 5)["loss"]
+
+    expected = first_losses(keras.losses.MeanSquaredError())
+    np.testing.assert_allclose(first_losses(squared_error), expected, rtol=1e-5)
+
+
+def test_a_function_of_keras_may_be_partial():
+    class_numbers = functools.partial(keras.losses.mean_squared_error)
+    losses = toy_trainer(loss=class_numbers, metrics={}).train_chunk(0, 3)["loss"]
+    whole = toy_trainer(loss=keras.losses.mean_squared_error, metrics={}).train_chunk(0, 3)["loss"]
+    np.testing.assert_array_equal(losses, whole)
+
+
+def test_a_key_can_be_drawn_from_after_the_replicas_have_met():
+    class Late(Trainer):
+        def train_step(self, batch):
+            scalars = super().train_step(batch)
+            noise = tf.random.stateless_uniform([], self.random_key("late"), alg="philox")
+            return {**scalars, "noise": noise}
+
+    strategy = distribution.mirrored(2)
+    with strategy.scope():
+        model, optimizer = toy_model(), keras.optimizers.SGD(0.1)
+    trainer = toy_trainer(Late, model=model, optimizer=optimizer, strategy=strategy)
+    assert len(set(trainer.train_chunk(0, 3)["noise"])) == 3
+
+
+@pytest.mark.parametrize("monitor", ["train/gradient_norm", "val/foo"])
+def test_monitoring_what_is_not_measured_is_refused_before_training(monitor):
+    with pytest.raises(ValueError, match=f"monitor={monitor}: no such metric"):
+        toy_trainer(monitor=monitor, monitor_mode="min", data=toy_data())

@@ -1,5 +1,6 @@
 """From a checked configuration to a Trainer, in reading order."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -195,6 +196,8 @@ def _placed(feed: str, splits: dict[str, Arrays]) -> tuple[str, dict[str, Arrays
 def _standardisation(
     setting: str, train: Arrays, model: keras.Model
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
+    if "image" not in train and setting in ("channel", "global"):
+        raise ConfigError(f"data.standardise={setting}: the data has no images; leave it out")
     if setting == "auto":
         setting = "none" if getattr(model, "preprocesses_images", False) else "channel"
     if setting == "none" or "image" not in train:
@@ -218,5 +221,6 @@ def _blaming(part: str) -> Iterator[None]:
     except ConfigError:
         raise
     except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())
+        # Keras writes parts of its messages in bold.
+        message = " ".join(re.sub(r"\x1b\[\d*m", "", str(error)).split())
         raise ConfigError(message if message.startswith(part) else f"{part}: {message}") from error

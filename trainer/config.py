@@ -215,10 +215,11 @@ def _settle_monitor(config: dict[str, Any]) -> None:
     if config["monitor"] == "auto":
         config["monitor"] = "val/accuracy" if "accuracy" in config["metrics"] else "val/loss"
     rule = targets.resolve("trainer", config["trainer"]["_target_"])
-    metrics = ["loss", *config["metrics"], *getattr(rule, "scores", {})]
+    metrics = ["loss", *config["metrics"]]
+    scored = [*metrics, *getattr(rule, "scores", {})]
     split, _, name = config["monitor"].partition("/")
-    if split not in ("val", "train") or not name or (split == "val" and name not in metrics):
-        near = nearest(config["monitor"], [f"val/{m}" for m in metrics] + ["train/loss"])
+    if name not in {"val": scored, "train": metrics}.get(split, ()):
+        near = nearest(config["monitor"], [f"val/{m}" for m in scored] + ["train/loss"])
         raise ConfigError(f"monitor={config['monitor']}: no such metric; {near}")
 
 

@@ -56,7 +56,8 @@ def activation_of(loss: Callable[..., Any]) -> Activation:
     for kind, activation in _FROM_SCORES.items():
         if isinstance(loss, kind):
             return activation
-    return "linear" if is_of_keras(loss) else "auto"
+    from_logits = getattr(loss, "keywords", {}).get("from_logits", False)  # of `_partial_: true`
+    return "linear" if is_of_keras(loss) and not from_logits else "auto"
 
 
 def check_activation(activation: Any) -> str:
@@ -72,6 +73,7 @@ def check_activation(activation: Any) -> str:
 
 def is_of_keras(loss: Callable[..., Any]) -> bool:
     """Return whether a loss is one of Keras' own, or derived from one."""
+    loss = getattr(loss, "func", loss)  # of `_partial_: true`
     kinds = type(loss).__mro__ if isinstance(loss, keras.losses.Loss) else (loss,)
     names = [(getattr(kind, "__name__", ""), kind) for kind in kinds]
     return any(
@@ -82,6 +84,22 @@ def is_of_keras(loss: Callable[..., Any]) -> bool:
 def is_integer(labels: tf.Tensor) -> bool:
     """Return whether labels are class numbers, and not soft ones or values to regress."""
     return len(labels.shape) == 1 and tf.as_dtype(labels.dtype).is_integer
+
+
+def as_column(labels: Any, outputs: Any) -> Any:
+    """Return values to regress as [B, 1] where there is one output, and other labels as they are.
+
+    Keras' `fit` does so too. Otherwise `outputs - labels` is [B, B], and no shape tells.
+
+    Args:
+        labels: float [B] for values, others as they are; several by name.
+        outputs: float [B, K]; several by name.
+    """
+    if isinstance(labels, Mapping) or isinstance(outputs, Mapping):
+        return labels
+    is_flat = tf.as_dtype(labels.dtype).is_floating and len(labels.shape) == 1
+    has_axis = len(outputs.shape) == 2 and outputs.shape[-1] == 1
+    return labels[:, tf.newaxis] if is_flat and has_axis else labels
 
 
 def link(activation: str, outputs: tf.Tensor, labels: tf.Tensor) -> str:

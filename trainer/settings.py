@@ -60,7 +60,7 @@ class Settings:
     resume: str = _setting(f"one of {', '.join(RESUMES)}", lambda r: r in RESUMES, "same")
     on_nonfinite: str = _setting(f"one of {', '.join(ACTIONS)}", lambda a: a in ACTIONS, "stop")
     deterministic: bool = _setting("true or false", lambda d: d in (True, False), False)
-    monitor: str = _setting("val/METRIC, train/SCALAR or auto", bool)
+    monitor: str = _setting("val/METRIC, train/METRIC or auto", bool)
     monitor_mode: str = _setting(f"one of {', '.join(MODES)}", lambda mode: mode in MODES)
     profile: str | None = _setting(
         "above 0, in st, ep, ex or %, such as 10st, or null",

@@ -5,8 +5,9 @@ the first two (see `experiments/`).
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -145,6 +146,13 @@ class Trainer:
             self.test_metrics = MetricSet(metrics or {}, "test", self.activation, self.scores)
             self._build()
         self.monitor = monitor or ("val/loss" if "val" in data.feeds else "train/loss")
+        known = [f"train/{name}" for name in self.train_metrics.names]
+        if "val" in data.feeds:
+            known += [f"val/{name}" for name in self.test_metrics.names]
+        if self.monitor not in known:
+            raise ValueError(
+                f"monitor={self.monitor}: no such metric; there are {', '.join(known)}"
+            )
         self.monitor_mode = monitor_mode
         if monitor_mode == "auto":
             self.monitor_mode = self.test_metrics.direction(self.monitor.partition("/")[2])
@@ -153,7 +161,7 @@ class Trainer:
             data.feed("train"),
             data.transform.training,
             self.strategy,
-            commit=self.updater.commit,
+            commit=self._end_step,
             jit=jit,
         )
         self._test_chunks: dict[str, Chunk] = {}
@@ -259,6 +267,7 @@ class Trainer:
                 feed,
                 lambda batch, _: self.data.transform.evaluation(batch),
                 self.strategy,
+                commit=self._forget_keys,
                 jit=self._jit,
             )
         self.test_metrics.reset()
@@ -360,24 +369,35 @@ class Trainer:
 
     def _keyed_train_step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
         # Layers that draw without a state take their key from here (`stateless_key`).
-        layers = [x for x in self.model._flatten_layers() if hasattr(x, "stateless_key")]
-        for position, layer in enumerate(layers):
+        for position, layer in enumerate(self._keyed_layers()):
             layer.stateless_key = tf.stack([(position << 31) | self.data.seed, step])
-        self._key_of_step = "train_step", step
-        try:
-            return self.train_step(batch)
-        finally:
-            self._key_of_step = None
-            for layer in layers:
-                layer.stateless_key = None
+        return self._keyed("train_step", step, lambda: self.train_step(batch))
 
     def _keyed_test_step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        self._key_of_step = "test_step", step
-        try:
-            self.test_metrics.add_scores(self.test_step(batch), batch["weight"])
-        finally:
-            self._key_of_step = None
+        values = self._keyed("test_step", step, lambda: self.test_step(batch))
+        self.test_metrics.add_scores(values or {}, batch["weight"])
         return {}
+
+    def _keyed(self, kind: str, step: tf.Tensor, run: Callable[[], Any]) -> Any:
+        self._key_of_step = kind, step
+        try:
+            return run()
+        except Exception:
+            self._forget_keys()
+            raise
+
+    def _end_step(self) -> None:
+        self._forget_keys()
+        self.updater.commit()
+
+    def _forget_keys(self) -> None:
+        # Once all replicas are traced: they are in turn, and the first ends before the last.
+        self._key_of_step = None
+        for layer in self._keyed_layers():
+            layer.stateless_key = None
+
+    def _keyed_layers(self) -> list[keras.layers.Layer]:
+        return [x for x in self.model._flatten_layers() if hasattr(x, "stateless_key")]
 
     def _build(self) -> None:
         # All variables must exist before tracing and restoring. A real batch makes them, eagerly,

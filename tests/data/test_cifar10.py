@@ -91,6 +91,13 @@ class Malicious:
         return self.call
 
 
+class ForgedPointers:
+    """An array of objects whose pointers are bytes of the file."""
+
+    def __reduce__(self):
+        return np.ndarray, ((1,), "O", b"A" * 8)
+
+
 def object_array():
     return np.array([{}], dtype=object)
 
@@ -101,8 +108,9 @@ def object_array():
         (lambda flag: Malicious(os.mkdir, flag), r"(posix|nt)\.mkdir"),
         (lambda flag: Malicious(eval, f"__import__('os').mkdir({flag!r})"), r"\.eval"),
         (lambda flag: {b"data": object_array()}, "array of type .*expected uint8"),
+        (lambda flag: {b"data": ForgedPointers(), b"labels": [0]}, "not callable"),
     ],
-    ids=["function", "eval", "object array"],
+    ids=["function", "eval", "object array", "forged pointers"],
 )
 def test_cifar10_refuses_a_malicious_pickle(tmp_path, content, reason):
     folder = write_batches(tmp_path / "cifar-10-batches-py")

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer import distribution
 from trainer.losses import CrossEntropy
 from trainer.metrics import ExpectedCalibrationError, MacroRecall, MetricSet, OfOutput
 from trainer.predictions import activation_of
@@ -262,7 +263,7 @@ def test_scores_need_a_name_and_a_direction(scores, message):
 
 
 def test_metrics_that_make_their_variables_late_add_up_over_replicas():
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = distribution.mirrored(2)
     with strategy.scope():
         metrics = MetricSet(
             {

@@ -10,7 +10,8 @@ class LearningCurves(TrainerCallback):
     """Draws `report/learning_curves.png` from `metrics.jsonl` after evaluations and at the end.
 
     Args:
-        every_seconds: least time between two pictures, at least 0; one takes half a second.
+        every_seconds: least time between two pictures, at least 0. One takes half a second, and of
+            a long run more: they take a twentieth of the time at most.
     """
 
     def __init__(self, every_seconds: float = 60.0) -> None:
@@ -19,10 +20,11 @@ class LearningCurves(TrainerCallback):
             raise ValueError(f"callbacks.learning_curves.every_seconds={every_seconds}: at least 0")
         self._every_seconds = every_seconds
         self._drawn = time.monotonic()
+        self._took = 0.0
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         """Draw, if the last picture is old enough; what was just evaluated comes with the next."""
-        if time.monotonic() - self._drawn >= self._every_seconds:
+        if time.monotonic() - self._drawn >= max(self._every_seconds, 20 * self._took):
             self._draw()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -36,7 +38,9 @@ class LearningCurves(TrainerCallback):
         # matplotlib takes most of a second to import, and most programs draw nothing.
         from trainer.report.learning_curves import draw, read
 
+        started = time.monotonic()
         trainer.writer.flush()
         curves = read(trainer.run_dir / "metrics.jsonl")
         draw(curves, trainer.run_dir / "report" / "learning_curves.png", trainer.model.name)
         self._drawn = time.monotonic()
+        self._took = self._drawn - started

@@ -193,6 +193,10 @@ def _check_split(where: str, arrays: Arrays, num_classes: int) -> None:
             f"{where}: image must be uint8 [N, H, W, C]; received {image.dtype} "
             f"{list(image.shape)}."
         )
+    for key in arrays.keys() - labels.keys() - {"image", "weight"}:
+        inputs = np.asarray(arrays[key])
+        if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
+            raise ValueError(f"{where}: {key}: some are not finite; leave these examples out.")
     weight = arrays.get("weight")
     if weight is not None:
         _check_weight(f"{where}: weight", np.asarray(weight))

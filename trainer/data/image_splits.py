@@ -72,7 +72,9 @@ def image_splits(
         )
         for split, of_split in paths.items()
     }
-    identities = b"".join(images[split].identity().tobytes() for split in sorted(images))
+    identities = b"".join(
+        split.encode() + images[split].identity().tobytes() for split in sorted(images)
+    )
     facts = known(
         f"headers_{hashlib.sha256(identities).hexdigest()}",
         lambda: _read_headers(images, size, channels),

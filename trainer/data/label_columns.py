@@ -66,6 +66,10 @@ def _kind(columns: Columns, names: list[str]) -> LabelKind:
 def _classes(column: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     found = set(column)
     numbers = _as_numbers(found)
+    if numbers and len(set(numbers.values())) < len(numbers):
+        raise ValueError(
+            "the label column writes one number in several ways, such as 1 and 1.0; use one"
+        )
     class_names = sorted(found, key=numbers.__getitem__) if numbers else sorted(found)
     index = {name: k for k, name in enumerate(class_names)}
     return np.array([index[name] for name in column], np.int32), tuple(class_names)

@@ -127,7 +127,10 @@ def _label(path: Path, label: np.ndarray) -> np.ndarray:
     if label.dtype.kind == "f":
         return label.astype(np.float32).reshape(len(label), -1)
     if label.ndim == 1 or label.shape[1:] == (1,):
-        return label.reshape(-1).astype(np.int32)
+        numbers = label.reshape(-1).astype(np.int32)
+        if (numbers != label.reshape(-1)).any():
+            raise ValueError(f"{path}: class numbers do not fit into int32; number them from 0.")
+        return numbers
     if label.ndim == 2 and np.isin(label, (0, 1)).all():
         return label.astype(np.float32)
     raise ValueError(

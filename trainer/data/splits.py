@@ -87,7 +87,7 @@ def hold_out(
         if "test" in splits:
             raise ValueError(f"data.test={test:g}: the data set has a test split; leave it out.")
         train, held_out = _divide("data.test", splits["train"], test, split_seed)
-        # As with a test split that came with the data: it is not what the weights are chosen on.
+        # Unlike a test split that came with the data: it was asked for, to be kept for the end.
         validation = AUTO_SHARE if validation == "auto" and "val" not in splits else validation
         splits = {**splits, "train": train, "test": held_out}
         test_note = f"; test is {test:g} of train, held out before"

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.predictions import is_integer, is_of_keras, labels_like, num_outputs
+from trainer.predictions import as_column, is_integer, is_of_keras, labels_like, num_outputs
 
 PerExampleLoss = Callable[[Any, Any], tf.Tensor]
 """`(labels, outputs) -> [B]`, of tensors or, for several outputs, of dicts of them by name."""
@@ -50,6 +50,8 @@ def per_example(loss: PerExampleLoss) -> PerExampleLoss:
             check_num_outputs(loss, outputs)
             if not of_classes and not isinstance(loss, _OF_NUMBERS):
                 labels = labels_like(labels, outputs)
+        elif is_of_a_user:
+            labels = as_column(labels, outputs)
         if of_classes:
             check_class_numbers(loss, labels)
         try:
@@ -75,6 +77,7 @@ def per_example(loss: PerExampleLoss) -> PerExampleLoss:
 
 def takes_class_numbers(loss: PerExampleLoss) -> bool:
     """Return whether a loss is one of Keras' that take integers, which it names Sparse."""
+    loss = getattr(loss, "func", loss)  # of `_partial_: true`
     names = [kind.__name__ for kind in type(loss).__mro__] + [getattr(loss, "__name__", "")]
     return any(name.startswith(("Sparse", "sparse_")) for name in names)
 
@@ -131,6 +134,7 @@ def check_class_numbers(loss: PerExampleLoss, labels: tf.Tensor) -> None:
 
 def name_of(loss: PerExampleLoss) -> str:
     """Return what a loss is called in messages."""
+    loss = getattr(loss, "func", loss)  # of `_partial_: true`
     return getattr(loss, "name", getattr(loss, "__name__", type(loss).__name__))
 
 

@@ -33,10 +33,11 @@ class OfPredictions:
 
     def __init__(self, loss: PerExampleLoss, activation: str = "auto") -> None:
         self._applied = check_activation(activation)
-        if getattr(loss, "from_logits", False) and activation != "linear":
+        link = getattr(loss, "activation", "linear")
+        if (getattr(loss, "from_logits", False) or link != "linear") and activation != "linear":
             raise ValueError(
-                f"activation={activation}: {name_of(loss)} takes logits (from_logits=true); "
-                "use activation=linear, or from_logits=false"
+                f"activation={activation}: {name_of(loss)} takes logits; use activation=linear, or "
+                "from_logits=false where it has that argument"
             )
         # A loss that is given the outputs as they are knows best what they are.
         self.activation = activation if activation != "linear" else activation_of(loss)

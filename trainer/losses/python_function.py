@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.losses.contract import PerExampleLoss, name_of
-from trainer.predictions import activation_of
+from trainer.predictions import activation_of, as_column
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ class PythonFunction:
         Raises:
             ValueError: outside a graph, as before training, if no gradient flows to the outputs.
         """
+        labels = as_column(labels, outputs)
         if not tf.inside_function():
             return self._with_gradient_checked(labels, outputs)
         structure = (labels, outputs)

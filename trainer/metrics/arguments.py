@@ -7,7 +7,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from trainer.predictions import activated, as_classes, labels_like, link, num_outputs
+from trainer.predictions import (
+    activated,
+    as_classes,
+    as_column,
+    labels_like,
+    link,
+    num_outputs,
+)
 
 _BASES = ("Metric", "Mean", "Sum", "MeanMetricWrapper")
 _OF_THE_LIKELIEST = ("CategoricalAccuracy", "TopKCategoricalAccuracy")
@@ -124,8 +131,8 @@ def arguments(metric: keras.metrics.Metric, examples: Examples) -> tuple[Any, An
             _check_one_output(examples)
             return examples.classes, examples.class_probabilities
         if getattr(metric, "takes_probabilities", False):
-            return examples.labels, examples.predictions
-        return examples.labels, examples.outputs
+            return as_column(examples.labels, examples.outputs), examples.predictions
+        return as_column(examples.labels, examples.outputs), examples.outputs
 
     _check_one_output(examples)
     if kind == "Accuracy":

@@ -2,6 +2,7 @@
 
 import io
 import math
+from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from trainer.disk import write_whole
 
+_NOT_DRAWN = ("train/learning_rate", "train/gradient_norm")
 _MAX_COLUMNS = 3
 _NUM_SMOOTHED = 100
 """Points of a smoothed curve: each is the mean of the steps between it and the one before."""
@@ -55,14 +57,18 @@ def read(path: Path) -> dict[str, Curve]:
 
     Lines that cannot be read are passed over, and values that are not finite left out.
     """
-    points: dict[str, list[tuple[float, float]]] = {}
-    for line in path.read_bytes().splitlines() if path.exists() else ():
-        row = _row(line)
-        for name, value in row.items():
-            is_curve = name.startswith(("train/", "val/"))
-            if is_curve and isinstance(value, int | float) and math.isfinite(value):
-                points.setdefault(name, []).append((row["epoch"], value))
-    return {name: (np.array(p)[:, 0], np.array(p)[:, 1]) for name, p in points.items()}
+    if not path.exists():
+        return {}
+    points: dict[str, tuple[array[float], array[float]]] = {}  # there may be millions
+    with path.open("rb") as file:
+        for row in map(_row, file):
+            for name, value in row.items():
+                is_curve = name.startswith(("train/", "val/")) and name not in _NOT_DRAWN
+                if is_curve and isinstance(value, int | float) and math.isfinite(value):
+                    epochs, values = points.setdefault(name, (array("d"), array("d")))
+                    epochs.append(row["epoch"])
+                    values.append(value)
+    return {name: (np.array(e), np.array(v)) for name, (e, v) in points.items()}
 
 
 def panels(curves: Mapping[str, Curve]) -> list[str]:

@@ -39,6 +39,7 @@ def test_a_run_folder_holds_everything(finished):
     assert {name for name in names if "tfevents" not in name} == {
         "config.yaml", "lock", "manifest.json", "metrics.jsonl", "train.log",
         best, "checkpoints/step_000000018.safetensors",
+        "report/class_distribution.png", "report/learning_curves.png",
     }  # fmt: skip
     assert {name.split("/")[0] for name in names if "tfevents" in name} == {"train", "val"}
 

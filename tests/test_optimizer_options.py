@@ -20,7 +20,8 @@ from trainer.optimizers import Muon
 from trainer.state import restore, snapshot
 
 FOLDER = Path(__file__).resolve().parent.parent / "conf" / "optimizer"
-OPTIONS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+# Groups are of the variables of one model, with which they are tried.
+OPTIONS = sorted(p.stem for p in FOLDER.glob("*.yaml") if "\ngroups:" not in p.read_text())
 # Not optimizers themselves: the base class, and what wraps others.
 WRAPPERS = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer"}
 

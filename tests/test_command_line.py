@@ -278,7 +278,7 @@ def test_the_page_names_every_option_setting_and_command():
     for group, names in help_page.group_options(CONF).items():
         for name in names:
             assert f"  {group}={name} " in page
-    for setting in ("seed=0 ", "duration=10ep ", "monitor=val/accuracy ", "overfit_batches=null "):
+    for setting in ("seed=0 ", "duration=10ep ", "monitor=auto ", "overfit_batches=null "):
         assert f"  {setting}" in page
     for name in help_page.command_names():
         assert f"  {name} " in page

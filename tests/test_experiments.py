@@ -101,6 +101,7 @@ def test_every_experiment_trains_a_few_steps(experiment, tmp_path):
 # What an option is tried on: the first that it fits. The others must refuse it in one line.
 PROBLEMS = {
     "classes": ["model=mlp", "data.limit=64"],
+    "images in [0, 1]": ["model=mlp", "data.limit=64", "data.standardise=none"],
     "two classes, one output": [
         *("data=synthetic", "data.num_classes=2", "data.num_examples=64", "model=mlp"),
         *("model.num_classes=1", "loss=binary_cross_entropy", "metrics=binary"),

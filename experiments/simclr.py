@@ -109,9 +109,7 @@ class SimCLR(Trainer):
             raise ValueError("views are made of images in [0, 1]; set data.standardise=none")
         projections = self.model(batch["image"], training=False)
         labels, logits = tf.constant([1, 0]), tf.matmul(projections, projections, transpose_b=True)
-        losses = self.loss(labels, logits)
-        self.strategy.run(metrics.update, (labels, logits, batch["weight"], losses))
-        metrics.reset()
+        metrics.try_out(labels, logits, batch["weight"], self.loss(labels, logits))
 
     def two_views(self, images: tf.Tensor) -> tf.Tensor:
         """Return the first views of all images, then the second ones, float32 [2B, H, W, C]."""

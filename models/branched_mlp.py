@@ -30,6 +30,8 @@ class BranchedMLP(ImageClassifier):
         ValueError: If an argument is out of range.
     """
 
+    takes_any_rank = True
+
     def __init__(
         self,
         num_classes: int,
@@ -60,10 +62,6 @@ class BranchedMLP(ImageClassifier):
         self.joint = keras.layers.Dense(joint_units, activation="relu", name="joint")
         # float32 whatever the policy: the logits feed a softmax.
         self.logits = keras.layers.Dense(num_classes, name="logits", dtype="float32")
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the variables of all layers for inputs of `input_shape` [B, ...]."""
-        self.call(keras.KerasTensor((None, *input_shape[1:])))
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Map features or images to logits.

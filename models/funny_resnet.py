@@ -46,6 +46,8 @@ class FunnyResNet(ImageClassifier):
         ValueError: If an argument is out of range, or the blocks are not equally many everywhere.
     """
 
+    min_fixed_size = 3
+
     def __init__(
         self,
         num_classes: int,
@@ -109,20 +111,6 @@ class FunnyResNet(ImageClassifier):
         self.flatten = keras.layers.Flatten(name="flatten")
         # float32 whatever the policy: the logits feed a softmax.
         self.logits = keras.layers.Dense(num_classes, name="logits", dtype="float32")
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the variables of all layers for images of `input_shape` [B, H, W, C].
-
-        Raises:
-            ValueError: If `input_shape` has not four entries, or images have no fixed size of at
-                least 3x3.
-        """
-        if any(size is None or size < 3 for size in input_shape[1:3]):
-            raise ValueError(
-                f"{self.name} needs images of one size, at least 3x3 pixels. "
-                f"Received: input_shape={input_shape}. Resize the images."
-            )
-        super().build(input_shape)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Map images to logits.

@@ -12,6 +12,11 @@ class ImageClassifier(keras.Model):
     and adds arguments of its own to `get_config`. Layers may be kept in a list. It is
     registered with `keras.saving.register_keras_serializable`, so that `.keras` files load.
 
+    Attributes:
+        takes_any_rank: Whether inputs may be [B, ...], as where a model flattens them.
+        min_fixed_size: Least height and width, in pixels, of the images of a model that must be
+            built for one size; None where they may be of any.
+
     Args:
         num_classes: Number of logits, at least 1: one for each class, or, of two classes, one alone
             for the second of them.
@@ -20,6 +25,9 @@ class ImageClassifier(keras.Model):
     Raises:
         ValueError: If `num_classes` is not an integer of at least 1.
     """
+
+    takes_any_rank = False
+    min_fixed_size: int | None = None
 
     def __init__(self, num_classes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -40,9 +48,16 @@ class ImageClassifier(keras.Model):
             input_shape: Batch size (None: any), height and width in pixels, and channels.
 
         Raises:
-            ValueError: If `input_shape` has not four entries.
+            ValueError: If `input_shape` has not four entries and the model does not take others, or
+                images have no fixed size where they must have one of at least `min_fixed_size`.
         """
-        if len(input_shape) != 4:
+        least = self.min_fixed_size
+        if least and any(size is None or size < least for size in input_shape[1:3]):
+            raise ValueError(
+                f"{self.name} needs images of one size, at least {least}x{least} pixels. "
+                f"Received: input_shape={input_shape}. Resize the images."
+            )
+        if len(input_shape) != 4 and not self.takes_any_rank:
             raise ValueError(
                 f"{self.name} takes images [B, H, W, C]. Received: input_shape={input_shape}. "
                 "Give images without colour a last axis of size 1."

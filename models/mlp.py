@@ -24,6 +24,8 @@ class MLP(ImageClassifier):
         ValueError: If an argument is out of range.
     """
 
+    takes_any_rank = True
+
     def __init__(
         self,
         num_classes: int,
@@ -49,10 +51,6 @@ class MLP(ImageClassifier):
         ]
         # float32 whatever the policy: the logits feed a softmax.
         self.logits = keras.layers.Dense(num_classes, name="logits", dtype="float32")
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the variables of all layers for inputs of `input_shape` [B, ...]."""
-        self.call(keras.KerasTensor((None, *input_shape[1:])))
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Map images or features to logits.

@@ -8,8 +8,6 @@ import tensorflow as tf
 from models.image_classifier import ImageClassifier
 from models.layers import CroppedConv2D, FusedBatchNormalization
 
-MIN_IMAGE_SIZE = 7  # pixels; the block makes it 4, of which the pool makes 1
-
 
 @keras.saving.register_keras_serializable(package="tapeloop")
 class ResidualCNN(ImageClassifier):
@@ -30,6 +28,8 @@ class ResidualCNN(ImageClassifier):
         ValueError: If `num_classes` or `filters` is out of range.
     """
 
+    min_fixed_size = 7  # pixels; the block makes it 4, of which the pool makes 1
+
     def __init__(self, num_classes: int, filters: int = 32, **kwargs: Any) -> None:
         super().__init__(num_classes, **kwargs)
         if not isinstance(filters, int) or filters < 1:
@@ -49,20 +49,6 @@ class ResidualCNN(ImageClassifier):
         self.flatten = keras.layers.Flatten(name="flatten")
         # float32 whatever the policy: the logits feed a softmax.
         self.logits = keras.layers.Dense(num_classes, name="logits", dtype="float32")
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create the variables of all layers for images of `input_shape` [B, H, W, C].
-
-        Raises:
-            ValueError: If `input_shape` has not four entries, or images have no fixed size of at
-                least 7x7.
-        """
-        if any(size is None or size < MIN_IMAGE_SIZE for size in input_shape[1:3]):
-            raise ValueError(
-                f"{self.name} needs images of one size, at least {MIN_IMAGE_SIZE}x{MIN_IMAGE_SIZE} "
-                f"pixels. Received: input_shape={input_shape}. Resize the images."
-            )
-        super().build(input_shape)
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Map images to logits.

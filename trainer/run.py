@@ -10,7 +10,11 @@ from omegaconf import DictConfig, OmegaConf
 from trainer.build import Built, build
 from trainer.config import ConfigError, load
 from trainer.console import log_to_console, log_to_file
-from trainer.data.class_distribution import class_distribution, plot_class_distribution
+from trainer.data.class_distribution import (
+    ClassDistribution,
+    class_distribution,
+    plot_class_distribution,
+)
 from trainer.data.dataset import num_examples
 from trainer.disk import write_whole
 from trainer.manifest import command_line, manifest
@@ -49,12 +53,15 @@ def run(cfg: DictConfig, run_dir: Path) -> float | None:
         built = build(cfg, run_dir)
         log_file = log_to_file(run_dir / "train.log")
         try:
-            _describe(cfg, built, run_dir)
+            classes = class_distribution(built.splits, built.trainer.data.class_names)
+            _describe(cfg, built, classes, run_dir)
             started = time.monotonic()
             first_step = built.trainer.step
             built.trainer.fit(built.duration)
-            _draw(built, run_dir)
             _summarise(built, run_dir, time.monotonic() - started, first_step)
+            # Last, so that neither start-up nor summary waits for it.
+            if classes:
+                plot_class_distribution(classes, run_dir / "report" / "class_distribution.png")
         except Exception as error:
             # On the terminal it is shown by whoever catches it.
             log_file.handle(logging.makeLogRecord({"levelname": "ERROR", "msg": str(error)}))
@@ -85,7 +92,9 @@ def _as_begun(cfg: DictConfig, run_dir: Path) -> DictConfig:
     return there if cfg.resume == "folder" else cfg
 
 
-def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
+def _describe(
+    cfg: DictConfig, built: Built, classes: ClassDistribution | None, run_dir: Path
+) -> None:
     """Write what the run is, to its folder and the terminal."""
     trainer, data = built.trainer, built.trainer.data
     facts = manifest(command_line(), cfg.seed, built.precision, built.splits)
@@ -111,7 +120,6 @@ def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
         trainer.strategy.num_replicas_in_sync,
     )  # fmt: skip
     logger.info("data: %s; %s", counts, "; ".join(built.notes))
-    classes = class_distribution(built.splits, data.class_names)
     if classes:
         logger.info("%s", classes.in_words())
         if warning := classes.warning():
@@ -122,13 +130,6 @@ def _describe(cfg: DictConfig, built: Built, run_dir: Path) -> None:
         f"{length.total_steps:,}" if length.total_steps else "as many as fit",
     )  # fmt: skip
     logger.info("folder: %s", _shown(run_dir))
-
-
-def _draw(built: Built, run_dir: Path) -> None:
-    """Draw what the data was; at the end, so that no start-up waits for it."""
-    classes = class_distribution(built.splits, built.trainer.data.class_names)
-    if classes:
-        plot_class_distribution(classes, run_dir / "report" / "class_distribution.png")
 
 
 def _summarise(built: Built, run_dir: Path, seconds: float, first_step: int) -> None:

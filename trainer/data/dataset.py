@@ -194,8 +194,10 @@ def _check_split(where: str, arrays: Arrays, num_classes: int) -> None:
             f"{list(image.shape)}."
         )
     for key in arrays.keys() - labels.keys() - {"image", "weight"}:
-        inputs = np.asarray(arrays[key])
-        if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
+        inputs = arrays[key]
+        # What is on disk stays there: it is read once training needs it.
+        is_here = isinstance(inputs, np.ndarray) and inputs.dtype.kind == "f"
+        if is_here and not np.isfinite(inputs).all():
             raise ValueError(f"{where}: {key}: some are not finite; leave these examples out.")
     weight = arrays.get("weight")
     if weight is not None:

@@ -1,0 +1,129 @@
+"""What a model says of every example of a split, in the split's order: for reports and comparisons.
+
+`evaluate` keeps them in a run's `report/`, so that two runs can be compared example by example.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from trainer.data.data import labels_of, model_inputs
+from trainer.disk import write_whole
+from trainer.predictions import activated
+from trainer.trainer import Trainer
+
+Named = Mapping[str | None, np.ndarray]
+"""Arrays [N, ...] by the name of the output; the name of a single output is None."""
+
+
+@dataclass(frozen=True)
+class SplitPredictions:
+    """Labels and predictions of the N examples of a split.
+
+    Args:
+        labels: as the data has them: int32 [N] class numbers, float32 [N, K] yes and no, or values.
+        predictions: float32 [N, K]: probabilities, or the values to regress.
+        losses: float32 [N].
+        weight: float32 [N], of each example.
+        step: of the weights, updates done.
+    """
+
+    labels: Named
+    predictions: Named
+    losses: np.ndarray
+    weight: np.ndarray
+    step: int
+
+    def save(self, path: Path) -> None:
+        """Write an `.npz`: `labels`, `predictions` (several outputs: `labels/NAME`), `losses`, ….
+
+        Raises:
+            RunFolderError: if it cannot be written.
+        """
+        arrays = {_key("labels", name): array for name, array in self.labels.items()}
+        arrays |= {_key("predictions", name): array for name, array in self.predictions.items()}
+        arrays |= {"losses": self.losses, "weight": self.weight, "step": np.array(self.step)}
+        content = io.BytesIO()
+        np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+        write_whole(path, content.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> "SplitPredictions":
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: if the file is damaged or something else.
+            OSError: if it cannot be read.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = dict(file)
+            named: dict[str, dict[str | None, np.ndarray]] = {"labels": {}, "predictions": {}}
+            for key, array in arrays.items():
+                kind, _, name = key.partition("/")
+                if kind in named:
+                    named[kind][name or None] = array
+            return cls(
+                named["labels"],
+                named["predictions"],
+                arrays["losses"],
+                arrays["weight"],
+                int(arrays["step"]),
+            )
+        except OSError:
+            raise
+        except Exception as error:
+            # What a forged or cut-off archive raises is of many kinds.
+            raise ValueError(f"{path}: holds no predictions ({error}); evaluate anew") from error
+
+
+def predict_split(trainer: Trainer, split: str) -> SplitPredictions:
+    """Run the model over a split, each example once, with the weights that `evaluate` scores.
+
+    Args:
+        trainer: built, its weights loaded.
+        split: one that its data has.
+
+    Raises:
+        ValueError: if the data has no such split, or the outputs do not fit the labels.
+        UnreadableExamplesError: naming examples on disk that cannot be read.
+    """
+    feed = trainer.data.evaluation_feed(split)
+    trainer.begin_chunk(trainer.step)
+
+    @tf.function(autograph=False)
+    def predict(plan: Any) -> tuple[Any, Any, tf.Tensor, tf.Tensor]:
+        batch = trainer.data.transform.evaluation(feed.batch(plan, tf.constant(0)))
+        labels = labels_of(batch)
+        outputs = trainer.model(model_inputs(batch), training=False)
+        losses = trainer.loss(labels, outputs)
+        predictions = activated(outputs, trainer.activation, labels)
+        return labels, predictions, losses, batch["weight"]
+
+    batches = []
+    with trainer.updater.averaged_weights():
+        for step in range(feed.steps_per_epoch):
+            try:
+                results = predict(feed.plan(step, 1, 1))
+            except tf.errors.OpError:
+                feed.check(step, 1)
+                raise
+            batches.append(tf.nest.map_structure(lambda tensor: tensor.numpy(), results))
+    # Padding is at the end of the last batch.
+    labels, predictions, losses, weight = tf.nest.map_structure(
+        lambda *parts: np.concatenate(parts)[: feed.num_examples], *batches
+    )
+    return SplitPredictions(_named(labels), _named(predictions), losses, weight, trainer.step)
+
+
+def _named(arrays: Any) -> Named:
+    return arrays if isinstance(arrays, Mapping) else {None: arrays}
+
+
+def _key(kind: str, name: str | None) -> str:
+    return kind if name is None else f"{kind}/{name}"

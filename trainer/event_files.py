@@ -5,11 +5,12 @@ files. TensorBoard's own writer spends 14 microseconds on a record in Python's c
 scalar's message. Here the records of many steps are copies of one, made as an array of bytes.
 """
 
+import io
 import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 import numpy as np
@@ -23,6 +24,9 @@ from tensorboard.util import tensor_util
 
 from trainer.appended_file import AppendedFile, Position
 from trainer.disk import blaming_disk
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class EventFile:
@@ -62,12 +66,30 @@ class EventFile:
 
     def text(self, tag: str, step: int, markdown: str) -> None:
         """Append a text in Markdown."""
-        self._write(Event(wall_time=time.time(), step=step, summary=_own(text_pb(tag, markdown))))
+        self.summary(step, text_pb(tag, markdown))
 
     def images(self, tag: str, step: int, images: np.ndarray) -> None:
         """Append pictures: uint8 [N, H, W, C], C in {1, 3}."""
         height, width = images.shape[1:3]
         encoded = [tf.io.encode_png(image).numpy() for image in images]
+        self._pictures(tag, step, width, height, encoded)
+
+    def figure(self, tag: str, step: int, figure: "Figure") -> None:
+        """Append a figure of matplotlib as a picture."""
+        png = io.BytesIO()
+        figure.savefig(png, format="png")
+        width, height = figure.canvas.get_width_height()
+        self._pictures(tag, step, width, height, [png.getvalue()])
+
+    def summary(self, step: int, summary: Summary) -> None:
+        """Append what one of TensorBoard's `summary` modules has made."""
+        self._write(Event(wall_time=time.time(), step=step, summary=_own(summary)))
+
+    def graph(self, graph_def: bytes) -> None:
+        """Append a graph for the graph page: a serialized `GraphDef`."""
+        self._write(Event(wall_time=time.time(), graph_def=graph_def))
+
+    def _pictures(self, tag: str, step: int, width: int, height: int, encoded: list[bytes]) -> None:
         content = np.array([str(width).encode(), str(height).encode(), *encoded], dtype=object)
         summary = Summary()
         summary.value.add(
@@ -75,7 +97,7 @@ class EventFile:
             metadata=image_metadata(display_name=tag, description=""),
             tensor=tensor_util.make_tensor_proto(content),
         )
-        self._write(Event(wall_time=time.time(), step=step, summary=summary))
+        self.summary(step, summary)
 
     def position(self) -> Position:
         """Hand everything to the operating system; return where the file stands."""

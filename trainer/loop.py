@@ -69,6 +69,8 @@ class Chunk:
         self.data_seconds = 0.0
         """Time that all runs so far have spent on waiting for data."""
         self._compiled: Any = None
+        self.graph: tf.Graph | None = None
+        """Of one step, once it is traced; to look at."""
         self.retrace()
 
     def run(self, first_step: int, num_steps: int) -> dict[str, np.ndarray]:
@@ -149,6 +151,7 @@ class Chunk:
         # that trace.
         traced = self._one_step.get_concrete_function(plan, tf.constant(0), step)
         self._names = sorted(traced.structured_outputs)
+        self.graph = traced.graph
         if self._jit is True:
             check_compiles_under_xla(traced)
         if self._jit == "auto":

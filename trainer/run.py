@@ -3,6 +3,8 @@
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +20,7 @@ from trainer.data.class_distribution import (
 from trainer.data.dataset import num_examples
 from trainer.disk import write_whole
 from trainer.manifest import command_line, manifest
+from trainer.report.hparams import FAILED, SUCCEEDED, HParamsSession, settings_of
 from trainer.run_lock import run_lock
 from trainer.same_run import (
     data_differences,
@@ -55,10 +58,11 @@ def run(cfg: DictConfig, run_dir: Path) -> float | None:
         try:
             classes = class_distribution(built.splits, built.trainer.data.class_names)
             _describe(cfg, built, classes, run_dir)
-            started = time.monotonic()
-            first_step = built.trainer.step
-            built.trainer.fit(built.duration)
-            _summarise(built, run_dir, time.monotonic() - started, first_step)
+            with _on_the_hparams_page(cfg, built, run_dir):
+                started = time.monotonic()
+                first_step = built.trainer.step
+                built.trainer.fit(built.duration)
+                _summarise(built, run_dir, time.monotonic() - started, first_step)
             # Last, so that neither start-up nor summary waits for it.
             if classes:
                 plot_class_distribution(classes, run_dir / "report" / "class_distribution.png")
@@ -72,6 +76,23 @@ def run(cfg: DictConfig, run_dir: Path) -> float | None:
     if built.trainer.interrupted_by:
         raise SystemExit(EXIT_CODE_INTERRUPTED)
     return built.trainer.best
+
+
+@contextmanager
+def _on_the_hparams_page(cfg: DictConfig, built: Built, run_dir: Path) -> Iterator[None]:
+    """Write the run's session: its settings now, and afterwards how it ended."""
+    settings = settings_of(OmegaConf.to_container(cfg))  # type: ignore[arg-type]
+    session = HParamsSession(run_dir, settings)
+    try:
+        yield
+        best = built.trainer.checkpoints.best() if built.trainer.checkpoints else None
+        if built.trainer.interrupted_by is None:
+            session.end(SUCCEEDED, best.facts["values"] if best else {}, built.trainer.step)
+    except Exception:
+        session.end(FAILED, {}, built.trainer.step)
+        raise
+    finally:
+        session.close()
 
 
 def _as_begun(cfg: DictConfig, run_dir: Path) -> DictConfig:

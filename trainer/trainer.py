@@ -297,6 +297,12 @@ class Trainer:
         """The compiled steps of training."""
         return self._train_chunk
 
+    @property
+    def graph(self) -> tf.Graph | None:
+        """The graph of a step: of an evaluation, or else of training; None before the first."""
+        chunks = [*self._test_chunks.values(), self._train_chunk]
+        return next((chunk.graph for chunk in chunks if chunk.graph is not None), None)
+
     def train_chunk(self, first_step: int, num_steps: int) -> dict[str, np.ndarray]:
         """Run training steps in one graph call; return their scalars, float32 [num_steps].
 

@@ -8,6 +8,7 @@ so that steps wait for no disk.
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
@@ -15,6 +16,10 @@ import orjson
 from trainer.appended_file import AppendedFile, Position
 from trainer.background import Background
 from trainer.event_files import EventFile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from tensorboard.compat.proto.summary_pb2 import Summary
 
 _SPLITS = ("train", "val")
 _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE  # and null for NaN
@@ -59,15 +64,28 @@ class RunWriter:
         """Write Markdown to TensorBoard's text page."""
         self._background.submit(lambda: self._events["train"].text(tag, step, markdown))
 
-    def images(self, tag: str, images: np.ndarray, step: int = 0) -> None:
+    def images(self, tag: str, images: np.ndarray, step: int = 0, split: str = "train") -> None:
         """Write pictures to TensorBoard's image page.
 
         Args:
             tag: their heading.
             images: uint8 [N, H, W, C], C in {1, 3}.
             step: at which step they were made.
+            split: `train` or `val`, whichever they are of.
         """
-        self._background.submit(lambda: self._events["train"].images(tag, step, images))
+        self._background.submit(lambda: self._events[split].images(tag, step, images))
+
+    def figure(self, tag: str, figure: "Figure", step: int, split: str = "train") -> None:
+        """Write a figure of matplotlib to TensorBoard's image page; it is drawn in the thread."""
+        self._background.submit(lambda: self._events[split].figure(tag, step, figure))
+
+    def summary(self, summary: "Summary", step: int, split: str = "train") -> None:
+        """Write what one of TensorBoard's `summary` modules has made: histograms, curves, …."""
+        self._background.submit(lambda: self._events[split].summary(step, summary))
+
+    def graph(self, graph_def: bytes, split: str = "train") -> None:
+        """Write a serialized `GraphDef` for TensorBoard's graph page."""
+        self._background.submit(lambda: self._events[split].graph(graph_def))
 
     def flush(self) -> dict[str, Position]:
         """Wait until everything is with the operating system; return where the files stand."""

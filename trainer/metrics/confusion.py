@@ -1,4 +1,7 @@
-"""Precision and recall averaged over the classes, which Keras averages over the examples."""
+"""Labels against likeliest classes: the table, and precision and recall averaged over its classes.
+
+Keras averages these over the examples.
+"""
 
 from typing import Any
 
@@ -6,8 +9,10 @@ import keras
 import tensorflow as tf
 
 
-class _OfConfusionMatrix(keras.metrics.Metric):
-    """Counts labels against likeliest classes, int rows and columns of a [K, K] matrix.
+class ConfusionMatrix(keras.metrics.Metric):
+    """Counts labels, the rows, against likeliest classes, the columns.
+
+    Its result is no number: among a run's metrics are those derived from it.
 
     Args:
         num_classes: K, at least 2. A run from the command line gets it from the data.
@@ -56,6 +61,10 @@ class _OfConfusionMatrix(keras.metrics.Metric):
         )
         self.matrix.assign_add(tf.reshape(cells, [self.num_classes, self.num_classes]))
 
+    def result(self) -> tf.Tensor:
+        """Return the sums of the examples' weights, float32 [K, K]."""
+        return self.matrix.value
+
     def _mean_share(self, axis: int) -> tf.Tensor:
         """Return the mean over the classes of diagonal / sum along an axis; 0 for 0 / 0."""
         matrix = self.matrix.value
@@ -67,7 +76,7 @@ class _OfConfusionMatrix(keras.metrics.Metric):
         return super().get_config() | {"num_classes": self.num_classes}
 
 
-class MacroPrecision(_OfConfusionMatrix):
+class MacroPrecision(ConfusionMatrix):
     """The mean over all classes of the share of right ones among the examples predicted as it.
 
     A class that is never predicted counts 0, as in scikit-learn with `zero_division=0`.
@@ -78,7 +87,7 @@ class MacroPrecision(_OfConfusionMatrix):
         return self._mean_share(axis=0)
 
 
-class MacroRecall(_OfConfusionMatrix):
+class MacroRecall(ConfusionMatrix):
     """The mean over all classes of the share of its examples that are predicted as it.
 
     Also called balanced accuracy, except that a class without examples counts 0, as in

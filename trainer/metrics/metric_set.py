@@ -48,6 +48,8 @@ class MetricSet:
         self.loss = _WeightedMean(name=f"{split}_loss")
         self.metrics = {name: _copy(name, metric) for name, metric in metrics.items()}
         self.scores = {name: _WeightedMean(name=f"{split}_{name}") for name in scores or {}}
+        self.observers: dict[str, keras.metrics.Metric] = {}
+        """Metrics that are read by whoever looks into them, and not reported; see `observe`."""
         self._directions = dict(scores or {})
         self._output_of = {n: m.output for n, m in metrics.items() if isinstance(m, OfOutput)}
         self._activation = activation
@@ -57,6 +59,17 @@ class MetricSet:
     def names(self) -> list[str]:
         """What `result` has values of."""
         return ["loss", *self.metrics, *self.scores]
+
+    def observe(self, name: str, metric: keras.metrics.Metric) -> None:
+        """Also update a metric whose result is more than a number, such as a table.
+
+        Call it before `try_out`, which leaves out an observer that cannot measure these examples.
+
+        Args:
+            name: under which it is found in `observers`; a second one replaces the first.
+            metric: made in the strategy's scope.
+        """
+        self.observers[name] = metric
 
     def update(self, labels: Any, outputs: Any, weight: tf.Tensor, losses: tf.Tensor) -> None:
         """Add a batch; traced, on each replica with its share.
@@ -75,7 +88,7 @@ class MetricSet:
         """
         self.loss.update_state(losses, weight)
         examples: dict[str | None, Examples] = {}
-        for name in self.metrics:
+        for name in (*self.metrics, *self.observers):
             self._update(name, examples, labels, outputs, weight)
 
     def add_scores(self, values: Mapping[str, tf.Tensor], weight: tf.Tensor) -> None:
@@ -118,6 +131,11 @@ class MetricSet:
             if not getattr(metric, "_built", True):
                 # Keras' that make variables of the first batch would make them on each replica.
                 self._update(name, examples, labels, outputs, weight)
+        for name in list(self.observers):
+            try:
+                self._update(name, examples, labels, outputs, weight)
+            except ValueError:
+                del self.observers[name]
         strategy = tf.distribute.get_strategy()
         strategy.run(self.update, (labels, outputs, weight, losses))
         self.result()
@@ -165,7 +183,8 @@ class MetricSet:
 
     @property
     def _all(self) -> list[keras.metrics.Metric]:
-        return [self.loss, *self.metrics.values(), *self.scores.values()]
+        reported = [self.loss, *self.metrics.values(), *self.scores.values()]
+        return [*reported, *self.observers.values()]
 
     def _update(
         self,
@@ -175,7 +194,8 @@ class MetricSet:
         outputs: Any,
         weight: tf.Tensor,
     ) -> None:
-        metric, output = self.metrics[name], self._output_of.get(name)
+        metric = self.metrics.get(name) or self.observers[name]
+        output = self._output_of.get(name)
         try:
             if output not in examples:
                 examples[output] = self._examples(output, labels, outputs)

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.data.feeds import Batch
+from trainer.replay.gradients import Gradients
 from trainer.replay.numeric_checks import NumericChecks
 from trainer.replay.summary import Summary, summarise
 from trainer.replay.xla_draws import xla_draws
@@ -68,7 +69,7 @@ def observe(trainer: Trainer, batch: Batch, step: int) -> Observed:
     """
     layers = _Layers(trainer.model)
     checks = NumericChecks(layers.current)
-    gradients = _Gradients(trainer)
+    gradients = Gradients(trainer)
     weights = trainer.model.trainable_variables
     before = [weight.numpy() for weight in weights]
     with (
@@ -146,42 +147,6 @@ class _Layers:
         for k, tensor in enumerate(tensors):
             label = name if len(tensors) == 1 else f"{name} [{k}]"
             self.outputs.append((label, summarise(tensor.numpy())))
-
-
-class _Gradients:
-    """Takes note of what the updater takes.
-
-    Args:
-        trainer: whose updater.
-    """
-
-    def __init__(self, trainer: Trainer) -> None:
-        self._updater: Any = trainer.updater
-        self._num_replicas = trainer.strategy.num_replicas_in_sync
-        self._scale = float(trainer.updater.scaled(tf.constant(1.0)))
-        self._sums: dict[int, np.ndarray] = {}
-
-    def of(self, weight: keras.Variable) -> np.ndarray | None:
-        """Return a weight's gradient, float32; None where it had none."""
-        total = self._sums.get(id(weight))
-        return None if total is None else total / (self._num_replicas * self._scale)
-
-    @contextmanager
-    def watching(self) -> Iterator[None]:
-        take = self._updater.take
-
-        def observed(gradients: Any, weights: Any) -> Any:
-            for gradient, weight in zip(gradients, weights, strict=True):
-                if gradient is not None:
-                    array = tf.convert_to_tensor(gradient).numpy().astype(np.float32)
-                    self._sums[id(weight)] = self._sums.get(id(weight), 0) + array
-            return take(gradients, weights)
-
-        self._updater.take = observed
-        try:
-            yield
-        finally:
-            del self._updater.take
 
 
 @contextmanager

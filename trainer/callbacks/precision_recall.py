@@ -1,0 +1,65 @@
+"""Precision and recall at every threshold, on TensorBoard's page for them."""
+
+import numpy as np
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
+from tensorboard.util import tensor_util
+
+from trainer.callbacks.at_evaluations import AtEvaluations
+from trainer.metrics import PrecisionRecallCurves
+
+
+class PrecisionRecall(AtEvaluations):
+    """Writes a curve for each class against the others, counted inside the evaluation's steps.
+
+    TensorBoard has no writer of them for TensorFlow 2; this speaks its plugin's protocol. Of one
+    yes-or-no output there is one curve; where labels are no classes there is none.
+
+    Args:
+        at_most_every: the least distance between two points in time; see `AtEvaluations`.
+        max_classes: with more there is the curve of all answers together alone: the page shows all
+            at once.
+    """
+
+    def __init__(self, at_most_every: str = "10%", max_classes: int = 20) -> None:
+        super().__init__(at_most_every)
+        self._max_classes = max_classes
+
+    def on_model_built(self) -> None:
+        """Have evaluations count, for models of one output for each class, and of one alone."""
+        num_classes = len(self.trainer.data.class_names)
+        for num_outputs in {1, num_classes} if num_classes == 2 else {num_classes} - {0}:
+            curves = PrecisionRecallCurves(num_outputs)
+            self.trainer.test_metrics.observe(f"precision recall of {num_outputs}", curves)
+
+    def show(self) -> None:
+        """Write what the last evaluation counted."""
+        names, writer = self.trainer.data.class_names, self.trainer.writer
+        for observer in self.trainer.test_metrics.observers.values():
+            if writer is None or not isinstance(observer, PrecisionRecallCurves):
+                continue
+            curves = observer.curves()  # [6, K, T]
+            shown = names[-1:] if observer.num_outputs == 1 else names
+            if len(shown) <= self._max_classes:
+                for k, name in enumerate(shown):
+                    writer.summary(_summary(name, curves[:, k]), self.trainer.step, "val")
+            else:
+                writer.summary(_summary("all classes", _together(curves)), self.trainer.step, "val")
+
+
+def _together(curves: np.ndarray) -> np.ndarray:
+    """Return the curve of all answers, whatever their class: float32 [6, T]."""
+    true, false, true_no, false_no = curves[:4].sum(axis=1)
+    precision = np.divide(true, true + false, out=np.ones_like(true), where=true + false > 0)
+    recall = np.divide(true, true + false_no, out=np.zeros_like(true), where=true + false_no > 0)
+    return np.stack([true, false, true_no, false_no, precision, recall])
+
+
+def _summary(name: str, curve: np.ndarray) -> Summary:
+    summary = Summary()
+    summary.value.add(
+        tag=f"precision and recall/{name}",
+        metadata=create_summary_metadata(name, "", num_thresholds=curve.shape[-1]),
+        tensor=tensor_util.make_tensor_proto(curve),
+    )
+    return summary

@@ -222,10 +222,10 @@ def _state(folder: Path, facts: Mapping[str, Any], has_begun: bool) -> tuple[str
     level, message = _last_record(folder / "train.log")
     if level == "ERROR":
         return "failed", message
-    if not has_begun:
-        return "not begun", ""
     if _size(folder / "lock"):
         return "killed", ""  # a process that ends by itself empties it
+    if not has_begun:
+        return "not begun", ""
     return ("stopped" if message.startswith("Stopped by ") else "cut off"), ""
 
 

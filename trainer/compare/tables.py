@@ -55,13 +55,15 @@ def _columns(comparison: Comparison, one_column: bool) -> list[tuple[str, list[s
         columns += [("settings" if comparison.telling else "run", labels)]
     else:
         for name, short in short_names(comparison.telling).items():
-            values = [run.settings.get(name) for run in comparison.runs]
+            values = [other.settings.get(name) for other in comparison.groups]
             cells = [short_value(name, group.settings.get(name), values) for group in groups]
             columns.append((short, cells))
     for metric in comparison.metrics:
         columns.append((metric, [_mean_and_std(group, metric) for group in groups]))
     if len(groups) > 1:
-        columns.append(("difference", [_difference(found) for found in comparison.differences]))
+        cells = [_difference(found) for found in comparison.differences]
+        cells = [cell.replace(" [", "\n[") for cell in cells] if one_column else cells
+        columns.append(("difference", cells))
     columns.append(("n", [str(len(group.runs)) for group in groups]))
     columns.append(("time", [_mean_time(group) for group in groups]))
     for name, attribute in (("steps", "step"), ("weights", "num_weights")):

@@ -70,7 +70,7 @@ def how_far(run: PastRun) -> str:
 def label(group: Group, comparison: Comparison) -> str:
     """Return what a group is called: its settings that vary, `key=value`."""
     names = short_names(comparison.telling)
-    others = {name: [run.settings.get(name) for run in comparison.runs] for name in names}
+    others = {name: [other.settings.get(name) for other in comparison.groups] for name in names}
     words = [
         f"{short}={short_value(name, group.settings.get(name), others[name])}"
         for name, short in names.items()

@@ -51,11 +51,10 @@ def main(arguments: list[str]) -> int:
     if not runs:
         raise ConfigError(f"compare: no runs in {', '.join(words.runs)}; give folders of runs")
     comparison = compared(runs, words.metric, words.mode, words.split, words.baseline)
-    console.print(wording.heading(comparison), markup=False)
+    _print([wording.heading(comparison)], soft_wrap=False)
     if comparison.groups:
         console.print(tables.terminal_table(comparison, console))
-    for line in wording.explanation(comparison):
-        console.print(line, markup=False)
+    _print(wording.explanation(comparison), soft_wrap=False)
     _print(comparison.notes, style="yellow")
     if comparison.others:
         _print(["not ranked:"])
@@ -77,8 +76,9 @@ def _common_parent(folders: Sequence[Path]) -> Path:
     return Path(os.path.commonpath([folder.resolve().parent for folder in folders]))
 
 
-def _print(lines: Sequence[str], style: str | None = None) -> None:
+def _print(lines: Sequence[str], style: str | None = None, soft_wrap: bool = True) -> None:
+    """Print lines; those with a path or a command are left whole, to be copied."""
+    from trainer.compare.figures import printable
+
     for line in lines:
-        # What a run folder says may come from somebody else: no control characters.
-        printable = "".join(c if c.isprintable() else " " for c in line)
-        console.print(printable, style=style, markup=False, soft_wrap=True)
+        console.print(printable(line), style=style, markup=False, soft_wrap=soft_wrap)

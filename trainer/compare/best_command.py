@@ -23,16 +23,20 @@ def best_command(group: Group) -> str | None:
         words = shlex.split(command)
     except ValueError:
         return None
-    if tuple(words[:3]) != _START:
+    if tuple(words[: len(_START)]) != _START:
         return None
-    settings = [word for word in words[3:] if word not in _SWEEP]
-    if len(settings) < len(words) - 3:
-        swept = [word.partition("=")[0].lstrip("+") for word in settings if "," in word]
-        if any(name not in group.settings for name in swept if name not in _PLACES):
+    is_sweep = any(word in _SWEEP for word in words)
+    settings = [w for w in words[len(_START) :] if w not in _SWEEP and _name(w) not in _PLACES]
+    if is_sweep:
+        swept = {_name(word) for word in settings if "," in word}
+        if not swept <= group.settings.keys():
             return None
         settings = [
-            f"{name}={group.settings[name]}" if (name := word.partition("=")[0]) in swept else word
+            f"{_name(word)}={group.settings[_name(word)]}" if _name(word) in swept else word
             for word in settings
         ]
-    kept = [word for word in settings if word.partition("=")[0] not in _PLACES]
-    return shlex.join([*_START, *kept])
+    return shlex.join([*_START, *settings])
+
+
+def _name(word: str) -> str:
+    return word.partition("=")[0].lstrip("+")

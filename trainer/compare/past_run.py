@@ -154,7 +154,9 @@ def _best(folder: Path) -> tuple[int | None, dict[str, Any], int | None]:
     """Return step, facts and size of the best weights, of which the header alone is read."""
     found = []
     for path in sorted(folder.glob("best_*.safetensors")):
-        facts = load_facts(path)
+        facts = _facts(path)
+        if facts is None:
+            continue
         reason = problem(facts, WEIGHTS)
         if reason or not path.stem[5:].isdecimal():
             raise CheckpointError(f"checkpoint {path} is damaged: {reason or 'its name'}")
@@ -180,8 +182,21 @@ def _num_weights(path: Path) -> int:
 
 
 def _newest_state(folder: Path) -> dict[str, Any]:
-    paths = sorted(folder.glob("step_*.safetensors"))
-    return load_facts(paths[-1]) if paths else {}
+    for path in sorted(folder.glob("step_*.safetensors"), reverse=True):
+        facts = _facts(path)
+        if facts is not None:
+            return facts
+    return {}
+
+
+def _facts(path: Path) -> dict[str, Any] | None:
+    """Return a checkpoint's facts; None for one that a live run has removed just now."""
+    try:
+        return load_facts(path)
+    except CheckpointError:
+        if path.exists():
+            raise
+        return None
 
 
 def _rows(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -202,7 +217,8 @@ def _row(line: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     heads = [row.get(key) for key in ("step", "epoch")] if isinstance(row, dict) else [None]
-    return row if all(isinstance(head, int | float) for head in heads) else {}
+    is_row = all(isinstance(head, int | float) and math.isfinite(head) for head in heads)
+    return row if is_row else {}
 
 
 def _numbers(row: Mapping[str, Any], prefixes: tuple[str, ...] = ("",)) -> dict[str, float]:

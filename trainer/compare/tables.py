@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.compare.comparison import Comparison
-from trainer.compare.figures import duration, number
+from trainer.compare.figures import duration, number, printable
 from trainer.compare.groups import Group
 from trainer.compare.intervals import Difference
 from trainer.compare.past_run import PastRun
@@ -77,15 +77,20 @@ def _table(columns: Sequence[tuple[str, list[str]]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name, cells in columns:
         is_text = name in ("", "settings", "run")
+        head = name.replace("/", "/\n") if len(name) > max(map(len, cells)) else name
         table.add_column(
-            Text(name.replace("/", "/\n") if len(name) > len(max(cells, key=len)) else name),
+            _cell(head),
             justify="left" if is_text else "right",
             no_wrap=not is_text,
             overflow="fold",
         )
     for row in zip(*(cells for _, cells in columns), strict=True):
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*map(_cell, row))
     return table
+
+
+def _cell(text: str) -> Text:
+    return Text("\n".join(map(printable, text.split("\n"))))
 
 
 def _ranked_runs(comparison: Comparison) -> list[PastRun]:

@@ -42,8 +42,9 @@ def test_table_and_files(folder, tmp_path, capsys):
     assert entry(["compare", str(folder), "--csv", str(out), "--markdown", str(text)]) == 0
     printed = lines_of(capsys)
     assert printed[0].startswith("6 of 7 runs of 2 settings; highest val/accuracy first; 20 steps")
-    row = next(line for line in printed if line.startswith(" 1") or line.startswith("1"))
-    assert "0.9100 ± 0.0100" in row
+    place = next(k for k, line in enumerate(printed) if line.startswith("1"))
+    assert printed[place].split() == ["1", "0.1", "0.9100", "0.8750", "-", "3", "8", "s"]
+    assert printed[place + 1].split() == ["±", "0.0100", "±", "0.0250"]
     assert any(
         line.endswith("stopped: cut off, step 20 (epoch 2), val/accuracy 0.9000")
         for line in printed

@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
     comparison = compared(runs, words.metric, words.mode, words.split, words.baseline)
     _print([wording.heading(comparison)], soft_wrap=False)
     if comparison.groups:
-        console.print(tables.terminal_table(comparison, console))
+        console.print("", tables.terminal_table(comparison, console), "", sep="\n")
     _print(wording.explanation(comparison), soft_wrap=False)
     _print(comparison.notes, style="yellow")
     if comparison.others:

@@ -114,7 +114,7 @@ def compared(
         differences=differences,
         notes=[
             *found_notes,
-            *doubts(runs, groups, split, metrics),
+            *doubts(counted, groups, split, metrics),
             *other_values(groups, place, quantity, differences),
             *notes,
         ],

@@ -15,8 +15,8 @@ def doubts(
     """Return why values may not be comparable, or count for less than they seem to.
 
     Args:
-        runs: all of them.
-        groups: the ranked ones.
+        runs: the ranked ones.
+        groups: the same, by setting.
         split: whose predictions are compared.
         metrics: what is compared.
     """

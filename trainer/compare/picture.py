@@ -1,6 +1,7 @@
 """The learning curves of many runs in one picture: a colour for each setting."""
 
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,11 @@ def draw(comparison: Comparison, path: Path) -> None:
     names = list(dict.fromkeys(name for group in curves for run in group for name in panels(run)))
     names.sort(key=lambda name: name != comparison.metric.partition("/")[2])
     colours = _colours(len(curves))
-    figure = Figure(figsize=(11, 3.2 * len(names) + 1), dpi=110, layout="constrained")
+    handles, labels = _legend(comparison, colours)
+    num_columns = max(1, min(3, _MAX_LEGEND // max(map(len, labels))))
+    legend_inches = 0.4 + 0.2 * math.ceil(len(labels) / num_columns)
+    size = (11, 3.2 * len(names) + legend_inches)
+    figure = Figure(figsize=size, dpi=110, layout="constrained")
     grid = figure.subplots(len(names), len(_SPLITS), squeeze=False)
     for row, name in zip(grid, names, strict=True):
         for axes, split in zip(row, _SPLITS, strict=True):
@@ -51,8 +56,6 @@ def draw(comparison: Comparison, path: Path) -> None:
             axes.set(xlabel="epoch", title=f"{split}/{name}")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
-    handles, labels = _legend(comparison, colours)
-    num_columns = max(1, min(3, _MAX_LEGEND // max(map(len, labels))))
     figure.legend(handles, labels, loc="outside lower center", ncols=num_columns, fontsize=9)
     picture = io.BytesIO()
     figure.savefig(picture, format="png")

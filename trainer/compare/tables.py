@@ -19,22 +19,26 @@ from trainer.compare.past_run import PastRun
 from trainer.compare.settings_that_vary import short_names, short_value
 from trainer.compare.wording import explanation, heading, how_far, label
 
+_ANY_WIDTH = 10_000
+
 
 def terminal_table(comparison: Comparison, console: Console) -> Table:
     """Return the groups as a table that fits the console.
 
-    Settings have a column each where there is room, else one column together.
+    Where there is little room, means stand above what belongs to them; where there is less, the
+    settings have one column together.
     """
-    wide = _table(_columns(comparison, one_column=False))
-    needed = Measurement.get(console, console.options.update(width=10_000), wide).maximum
-    if needed <= console.width:
-        return wide
-    return _table(_columns(comparison, one_column=True))
+    for is_stacked in (False, True):
+        table = _table(_columns(comparison, is_stacked=is_stacked))
+        options = console.options.update(width=_ANY_WIDTH)
+        if Measurement.get(console, options, table).maximum <= console.width:
+            return table
+    return _table(_columns(comparison, one_column=True, is_stacked=True))
 
 
 def markdown(comparison: Comparison) -> str:
     """Return the groups as a Markdown table, with what stands above and below it."""
-    columns = _columns(comparison, one_column=False)
+    columns = _columns(comparison)
     rows = list(zip(*(cells for _, cells in columns), strict=True))
     align = ["---" if _is_text(name, comparison) else "---:" for name, _ in columns]
     lines = [[name for name, _ in columns], align, *rows]
@@ -47,7 +51,9 @@ def markdown(comparison: Comparison) -> str:
     return "\n".join([heading(comparison), "", *table, "", *below, *others]) + "\n"
 
 
-def _columns(comparison: Comparison, one_column: bool) -> list[tuple[str, list[str]]]:
+def _columns(
+    comparison: Comparison, one_column: bool = False, is_stacked: bool = False
+) -> list[tuple[str, list[str]]]:
     groups, runs = comparison.groups, _ranked_runs(comparison)
     columns = [("", [str(rank) for rank in range(1, len(groups) + 1)])]
     if one_column or not comparison.telling:
@@ -59,11 +65,13 @@ def _columns(comparison: Comparison, one_column: bool) -> list[tuple[str, list[s
             cells = [short_value(name, group.settings.get(name), values) for group in groups]
             columns.append((short, cells))
     for metric in comparison.metrics:
-        columns.append((metric, [_mean_and_std(group, metric) for group in groups]))
+        cells = [_mean_and_std(group, metric) for group in groups]
+        columns.append((metric, [c.replace(" ±", "\n±") for c in cells] if is_stacked else cells))
     if len(groups) > 1:
         cells = [_difference(found) for found in comparison.differences]
-        cells = [cell.replace(" [", "\n[") for cell in cells] if one_column else cells
-        columns.append(("difference", cells))
+        columns.append(
+            ("difference", [c.replace(" [", "\n[") for c in cells] if is_stacked else cells)
+        )
     columns.append(("n", [str(len(group.runs)) for group in groups]))
     columns.append(("time", [_mean_time(group) for group in groups]))
     for name, attribute in (("steps", "step"), ("weights", "num_weights")):
@@ -74,10 +82,11 @@ def _columns(comparison: Comparison, one_column: bool) -> list[tuple[str, list[s
 
 
 def _table(columns: Sequence[tuple[str, list[str]]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name, cells in columns:
         is_text = name in ("", "settings", "run")
-        head = name.replace("/", "/\n") if len(name) > max(map(len, cells)) else name
+        widest = max(len(line) for cell in cells for line in cell.split("\n"))
+        head = name.replace("/", "/\n") if len(name) > widest else name
         table.add_column(
             _cell(head),
             justify="left" if is_text else "right",

@@ -7,15 +7,14 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
-from trainer.data.data import labels_of, model_inputs
 from trainer.disk import write_whole
-from trainer.predictions import activated
-from trainer.trainer import Trainer
+
+if TYPE_CHECKING:
+    from trainer.trainer import Trainer
 
 Named = Mapping[str | None, np.ndarray]
 """Arrays [N, ...] by the name of the output; the name of a single output is None."""
@@ -83,7 +82,7 @@ class SplitPredictions:
             raise ValueError(f"{path}: holds no predictions ({error}); evaluate anew") from error
 
 
-def predict_split(trainer: Trainer, split: str) -> SplitPredictions:
+def predict_split(trainer: "Trainer", split: str) -> SplitPredictions:
     """Run the model over a split, each example once, with the weights that `evaluate` scores.
 
     Args:
@@ -94,6 +93,12 @@ def predict_split(trainer: Trainer, split: str) -> SplitPredictions:
         ValueError: if the data has no such split, or the outputs do not fit the labels.
         UnreadableExamplesError: naming examples on disk that cannot be read.
     """
+    # Here, so that who only reads predictions does not wait for TensorFlow.
+    import tensorflow as tf
+
+    from trainer.data.data import labels_of, model_inputs
+    from trainer.predictions import activated
+
     feed = trainer.data.evaluation_feed(split)
     trainer.begin_chunk(trainer.step)
 

@@ -1,0 +1,1 @@
+"""Many runs side by side: what differs in their settings, and how they did."""

@@ -64,7 +64,7 @@ class SplitPredictions:
             OSError: if it cannot be read.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(path) as file:  # which refuses arrays of objects
                 arrays = dict(file)
             named: dict[str, dict[str | None, np.ndarray]] = {"labels": {}, "predictions": {}}
             for key, array in arrays.items():
@@ -85,6 +85,8 @@ class SplitPredictions:
 def predict_split(trainer: "Trainer", split: str) -> SplitPredictions:
     """Run the model over a split, each example once, with the weights that `evaluate` scores.
 
+    After `trainer.evaluate` of the split it is compiled as that was, so that bfloat16 rounds alike.
+
     Args:
         trainer: built, its weights loaded.
         split: one that its data has.
@@ -102,7 +104,7 @@ def predict_split(trainer: "Trainer", split: str) -> SplitPredictions:
     feed = trainer.data.evaluation_feed(split)
     trainer.begin_chunk(trainer.step)
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, jit_compile=trainer.is_jit_compiled(split) or None)
     def predict(plan: Any) -> tuple[Any, Any, tf.Tensor, tf.Tensor]:
         batch = trainer.data.transform.evaluation(feed.batch(plan, tf.constant(0)))
         labels = labels_of(batch)

@@ -282,6 +282,10 @@ class Trainer:
                     raise StopRequestedError(self.stop_request.received)
         return self.test_metrics.result()
 
+    def is_jit_compiled(self, split: str) -> bool:
+        """Return whether XLA compiles the evaluation of a split; False before the first one."""
+        return split in self._test_chunks and self._test_chunks[split].is_jit_compiled
+
     def run_length(self, duration: str | Duration) -> RunLength:
         """Return how many steps `duration` is for this data."""
         feed = self.data.feed("train")

@@ -28,9 +28,11 @@ class SplitPredictions:
     Args:
         labels: as the data has them: int32 [N] class numbers, float32 [N, K] yes and no, or values.
         predictions: float32 [N, K]: probabilities, or the values to regress.
-        losses: float32 [N].
+        losses: float32 [N], with the model's own (regularizers) in each: their mean, by `weight`,
+            is the `loss` that `evaluate` gives.
         weight: float32 [N], of each example.
         step: of the weights, updates done.
+        weights: which they are, `best` or `last`.
     """
 
     labels: Named
@@ -38,6 +40,7 @@ class SplitPredictions:
     losses: np.ndarray
     weight: np.ndarray
     step: int
+    weights: str = "best"
 
     def save(self, path: Path) -> None:
         """Write an `.npz`: `labels`, `predictions` (several outputs: `labels/NAME`), `losses`, ….
@@ -48,6 +51,7 @@ class SplitPredictions:
         arrays = {_key("labels", name): array for name, array in self.labels.items()}
         arrays |= {_key("predictions", name): array for name, array in self.predictions.items()}
         arrays |= {"losses": self.losses, "weight": self.weight, "step": np.array(self.step)}
+        arrays["weights"] = np.array(self.weights)
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
         write_whole(path, content.getvalue())
@@ -68,13 +72,10 @@ class SplitPredictions:
                 kind, _, name = key.partition("/")
                 if kind in named:
                     named[kind][name or None] = array
-            return cls(
-                named["labels"],
-                named["predictions"],
-                arrays["losses"],
-                arrays["weight"],
-                int(arrays["step"]),
-            )
+            losses, weight = arrays["losses"], arrays["weight"]
+            _check(**named, losses=losses, weight=weight)
+            step, weights = int(arrays["step"]), str(arrays["weights"])
+            return cls(named["labels"], named["predictions"], losses, weight, step, weights)
         except OSError:
             raise
         except Exception as error:
@@ -101,7 +102,7 @@ def predict_split(trainer: Trainer, split: str) -> SplitPredictions:
         batch = trainer.data.transform.evaluation(feed.batch(plan, tf.constant(0)))
         labels = labels_of(batch)
         outputs = trainer.model(model_inputs(batch), training=False)
-        losses = trainer.loss(labels, outputs)
+        losses = trainer.loss(labels, outputs) + trainer.penalty()
         predictions = activated(outputs, trainer.activation, labels)
         return labels, predictions, losses, batch["weight"]
 
@@ -110,15 +111,26 @@ def predict_split(trainer: Trainer, split: str) -> SplitPredictions:
         for step in range(feed.steps_per_epoch):
             try:
                 results = predict(feed.plan(step, 1, 1))
-            except tf.errors.OpError:
+            except (TypeError, ValueError, tf.errors.OpError) as error:
                 feed.check(step, 1)
-                raise
+                reason = " ".join(str(error).split())
+                raise ValueError(f"the outputs do not fit the labels: {reason}") from error
             batches.append(tf.nest.map_structure(lambda tensor: tensor.numpy(), results))
     # Padding is at the end of the last batch.
     labels, predictions, losses, weight = tf.nest.map_structure(
         lambda *parts: np.concatenate(parts)[: feed.num_examples], *batches
     )
     return SplitPredictions(_named(labels), _named(predictions), losses, weight, trainer.step)
+
+
+def _check(labels: Named, predictions: Named, losses: np.ndarray, weight: np.ndarray) -> None:
+    if not labels or labels.keys() != predictions.keys():
+        raise ValueError(f"labels of {list(labels)}, predictions of {list(predictions)}")
+    for array in (*labels.values(), *predictions.values(), losses, weight):
+        if array.dtype.kind not in "biuf" or array.ndim == 0 or len(array) != len(losses):
+            raise ValueError(f"{array.dtype} {list(array.shape)} for {losses.shape} examples")
+    if losses.ndim != 1 or weight.ndim != 1:
+        raise ValueError("losses and weights that are not one an example")
 
 
 def _named(arrays: Any) -> Named:

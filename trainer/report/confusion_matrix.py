@@ -43,7 +43,7 @@ def draw(counts: np.ndarray, class_names: Sequence[str]) -> Figure:
 def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
     num_classes = len(class_names)
     every = -(-num_classes // _MOST_TICKS)
-    ticks = np.arange(0, num_classes, every)
+    ticks = range(0, num_classes, every)
     names = [shortened(class_names[k]) for k in ticks]
     size = 9 if num_classes <= _MOST_WITH_NUMBERS else 6
     axes.set_xticks(ticks, names, rotation=90 if num_classes > 3 else 0, fontsize=size)

@@ -249,6 +249,7 @@ def test_many_classes_show_the_worst_and_the_best_with_a_word():
     [
         (np.zeros(4, np.int32), np.full((4, 2), np.nan), "4 of 4 predictions are not finite"),
         (np.full(4, 9, np.int32), np.full((4, 2), 0.5), "these are no classes"),
+        (np.arange(4, dtype=np.int32), np.full((4, 1), 0.5), "these are no classes"),
         (np.zeros(4, np.int32), np.full((4, 5), 0.2), "3 classes, predictions have 5 columns"),
         (np.zeros((4, 2), np.float32), np.zeros((4, 3)), "labels are [4, 2], predictions [4, 3]"),
         (np.zeros(4, np.int32), np.zeros((4, 2, 2)), "not a row an example"),
@@ -262,8 +263,9 @@ def test_what_does_not_apply_is_left_out_with_a_line(labels, predictions, messag
     assert message in markdown.section("val", facts)
 
 
-def test_outputs_that_the_run_does_not_score_are_left_out():
-    losses = np.full(4, 2 * LOSS, np.float32)
+@pytest.mark.parametrize("value", [2 * LOSS, np.nan])
+def test_outputs_that_the_run_does_not_score_are_left_out(value):
+    losses = np.full(4, value, np.float32)
     facts = evaluated(np.zeros(4, np.int32), softmax(4, 2), losses=losses).facts
     assert facts["statistics"] == {}
     assert "the run scores something else than the model's outputs" in facts["notes"][0]

@@ -96,8 +96,8 @@ def _others(path: Path, split: str) -> tuple[dict[str, Any], list[str]]:
         return {}, []
     try:
         found = orjson.loads(path.read_bytes())
-        others = {name: found[name] for name in SPLITS if name in found and name != split}
-    except (OSError, ValueError, TypeError):
+        others = {name: one for name, one in found.items() if name in SPLITS and name != split}
+    except (AttributeError, OSError, ValueError):
         return {}, [f"{path}: what it held of other splits cannot be read, and is replaced"]
     notes = []
     for name in list(others):
@@ -115,7 +115,8 @@ def _write_events(
     step, file = facts["step"], EventFile(folder)
     try:
         columns = {tag: np.array([value]) for tag, value in scalars(facts).items()}
-        file.scalars(np.array([step]), columns, time.time())
+        if columns:
+            file.scalars(np.array([step]), columns, time.time())
         for name, figure in evaluation.pictures.items():
             file.images(f"report/{name}", step, pixels(figure)[np.newaxis])
         file.text("report", step, markdown.section(split, facts, with_pictures=False))

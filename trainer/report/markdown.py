@@ -9,7 +9,7 @@ COLUMNS = {
         "recall": "recall",
         "f1": "F1",
         "roc_auc": "ROC AUC",
-        "average_precision": "avg. precision",
+        "average_precision": "avg. prec.",
         "support": "support",
     },
     "values": {"mae": "MAE", "rmse": "RMSE", "r2": "R2"},

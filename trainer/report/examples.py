@@ -88,7 +88,7 @@ def _of_class_numbers(examples: Examples, class_names: Sequence[str], is_single:
     labels, predictions = examples.labels.astype(np.int64), examples.predictions
     lie_in_range = bool(((predictions >= 0) & (predictions <= 1)).all())
     if predictions.shape[1] == 1:
-        if not lie_in_range or labels.max() > 1:
+        if not lie_in_range:
             return _of_columns(replace(examples, labels=labels.astype(np.float64)), class_names)
         predictions = np.concatenate([1 - predictions, predictions], axis=1)
     num_classes = predictions.shape[1]

@@ -37,7 +37,7 @@ def write(
         run_dir: the run folder.
         split: that was evaluated.
         evaluation: of it.
-        predictions: that it is made of; None where there are none.
+        predictions: kept where statistics are made of them: others compare nothing.
 
     Returns:
         Lines about what was left behind.
@@ -50,16 +50,15 @@ def write(
     splits, notes = _others(report / "metrics.json", split)
     splits[split] = facts
     kept = report / f"predictions_{split}.npz"
-    if predictions is not None:
-        predictions.save(kept)
     folder = report / split
     with blaming_disk(folder):
-        if predictions is None:
-            kept.unlink(missing_ok=True)
+        kept.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         # What was drawn before may no longer apply, and TensorBoard would show both evaluations.
         for path in (*folder.glob("*.png"), *folder.glob("events.out.tfevents.*")):
             path.unlink()
+    if predictions is not None and facts["statistics"]:
+        predictions.save(kept)
     for name, figure in evaluation.pictures.items():
         write_whole(folder / f"{name}.png", png(figure))
     _write_events(folder, split, facts, evaluation)
@@ -97,8 +96,8 @@ def _others(path: Path, split: str) -> tuple[dict[str, Any], list[str]]:
         return {}, []
     try:
         found = orjson.loads(path.read_bytes())
-        others = {name: found[name] for name in SPLITS if name in found and name != split}
-    except (OSError, ValueError, TypeError):
+        others = {name: one for name, one in found.items() if name in SPLITS and name != split}
+    except (AttributeError, OSError, ValueError):
         return {}, [f"{path}: what it held of other splits cannot be read, and is replaced"]
     notes = []
     for name in list(others):
@@ -116,7 +115,8 @@ def _write_events(
     step, file = facts["step"], EventFile(folder)
     try:
         columns = {tag: np.array([value]) for tag, value in scalars(facts).items()}
-        file.scalars(np.array([step]), columns, time.time())
+        if columns:
+            file.scalars(np.array([step]), columns, time.time())
         for name, figure in evaluation.pictures.items():
             file.images(f"report/{name}", step, pixels(figure)[np.newaxis])
         file.text("report", step, markdown.section(split, facts, with_pictures=False))

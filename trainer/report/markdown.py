@@ -9,7 +9,7 @@ COLUMNS = {
         "recall": "recall",
         "f1": "F1",
         "roc_auc": "ROC AUC",
-        "average_precision": "avg. precision",
+        "average_precision": "avg. prec.",
         "support": "support",
     },
     "values": {"mae": "MAE", "rmse": "RMSE", "r2": "R2"},
@@ -48,10 +48,11 @@ def section(split: str, facts: Mapping[str, Any], with_pictures: bool = True) ->
         facts: as `Evaluation` has them.
         with_pictures: whether to link them.
     """
+    kept = f", predictions in `predictions_{split}.npz`" if facts["statistics"] else ""
     parts = [
         f"## {split}",
         f"{facts['num_examples']:,} examples, {facts['weights']} weights "
-        f"(step {facts['step']:,}), predictions in `predictions_{split}.npz`.",
+        f"(step {facts['step']:,}){kept}.",
         _metrics(facts),
         *_notes(facts["notes"]),
     ]

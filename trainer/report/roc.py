@@ -44,7 +44,7 @@ def draw(
             x, y = _curve(statistic, is_true[:, k], scores[:, k], weight)
             label = f"{shortened(rows[k]['class'])}  {rows[k][statistic]:.4f}"
             axes.plot(x, y, color=f"C{color}", linewidth=1.3, label=label)
-        hint = "" if few else f" (the {_NUM_WORST} worst of {len(known)} named)"
+        hint = "" if few else f"\n(the {_NUM_WORST} worst of {len(known)} named)"
         mean = np.mean([rows[k][statistic] for k in known])
         _label(axes, statistic, f"{mean:.4f}{hint}")
     left.plot([0, 1], [0, 1], color="0.4", linestyle="--", linewidth=1)

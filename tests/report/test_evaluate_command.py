@@ -119,7 +119,7 @@ def test_another_split_is_added_and_the_same_one_replaced(evaluated, capsys):
 )
 def test_facts_that_somebody_wrote_are_left_out_with_a_line(content, note, tmp_path):
     from trainer.report.evaluation import Evaluation
-    from trainer.report.folder import write
+    from trainer.report.evaluation_files import write
 
     report = tmp_path / "report"
     report.mkdir()
@@ -135,7 +135,7 @@ def test_facts_that_somebody_wrote_are_left_out_with_a_line(content, note, tmp_p
 
 def test_a_link_among_the_old_files_is_replaced_not_followed(tmp_path):
     from trainer.report.evaluation import Evaluation
-    from trainer.report.folder import write
+    from trainer.report.evaluation_files import write
 
     mine = tmp_path / "mine"
     mine.write_text("mine")

@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     cfg = config.load(run_dir, [f"{key}={value}" for key, value in settings.items()])
 
     from trainer.build import build
-    from trainer.report import folder, terminal
+    from trainer.report import evaluation_files, terminal
     from trainer.report.evaluation import evaluation
     from trainer.split_predictions import predict_split
     from trainer.trained_model import find_weights
@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> int:
         facts["notes"] = [f"statistics of the predictions are left out: {error}"]
     result = evaluation(facts, predictions, trainer.data.class_names, built.splits[chosen])
     terminal.show(console, result.facts)
-    for note in folder.write(run_dir, chosen, result, predictions):
+    for note in evaluation_files.write(run_dir, chosen, result, predictions):
         console.print(f"  note: {note}", markup=False, soft_wrap=True)
     console.print(f"  report  {run_dir / 'report' / 'report.md'}", markup=False, soft_wrap=True)
     return 0

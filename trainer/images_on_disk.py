@@ -1,0 +1,130 @@
+"""Image files that a user names: found in folders and by patterns, read as a run read its own."""
+
+import glob
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import UnidentifiedImageError
+
+from trainer.config import ConfigError
+from trainer.data.decoding import SUFFIXES, decode, decode_with_pillow
+from trainer.data.image_files import num_threads
+
+_KINDS = "PNG, JPEG, BMP, GIF or WebP"
+
+
+def find_images(words: Sequence[str]) -> list[str]:
+    """Return the image files that words name, each once.
+
+    A file is taken whatever its name; folders are walked with all that are in them, and patterns
+    with `*`, `?`, `[...]` or `**` matched, both in sorted order. In these, files whose name does
+    not end as an image's does are left out, as is what begins with a dot.
+
+    Args:
+        words: files, folders and patterns; `~` is expanded.
+
+    Raises:
+        ConfigError: if a word names nothing, or a folder that holds no image.
+    """
+    found: dict[str, None] = {}
+    for word in words:
+        found |= dict.fromkeys(os.path.normpath(path) for path in _of_word(word))
+    return list(found)
+
+
+def read_images(
+    paths: Sequence[str], image_size: tuple[int, int], channels: int, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Read images in order, a few at a time; those that cannot be read are left out.
+
+    Args:
+        paths: of the files.
+        image_size: (height, width) that they are resized to.
+        channels: 1 or 3.
+        batch_size: images at a time.
+
+    Yields:
+        int64 [B], places in `paths`, and pixels, uint8 [B, height, width, channels].
+    """
+    names = tf.constant([os.fsencode(path) for path in paths])
+
+    def read(row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return row, decode(tf.io.read_file(names[row]), image_size, channels)
+
+    images = tf.data.Dataset.range(len(paths)).map(read, num_threads(), deterministic=True)
+    yield from images.ignore_errors().batch(batch_size).prefetch(1).as_numpy_iterator()
+
+
+def why_unreadable(path: str) -> str:
+    """Return why an image cannot be read, in a few words."""
+    try:
+        decode_with_pillow(Path(path).read_bytes(), (1, 1), 3)
+    except UnidentifiedImageError:
+        return f"no image, or its beginning is damaged ({_KINDS} are read)"
+    except Exception as error:  # of many kinds, see decoding.read_header
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return " ".join(reason.split())
+    return "damaged, or of a kind that TensorFlow cannot decode"
+
+
+def pixels_as_they_are(path: str, channels: int) -> np.ndarray:
+    """Return an image in its own size: uint8 [H, W, channels].
+
+    Raises:
+        Exception: of many kinds, where it cannot be read.
+    """
+    from PIL import Image
+
+    contents = Path(path).read_bytes()
+    with Image.open(io.BytesIO(contents)) as image:
+        width, height = image.size
+    return decode_with_pillow(contents, (height, width), channels)
+
+
+def printable(path: str) -> str:
+    """Return a file's name to be shown: without control characters and broken encodings."""
+    text = os.fsencode(path).decode(errors="replace")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _of_word(word: str) -> list[str]:
+    path = os.path.expanduser(word)
+    if os.path.isdir(path):
+        inside = _inside(path)
+        if not inside:
+            raise ConfigError(f"{word}: no images in this folder ({', '.join(SUFFIXES)})")
+        return inside
+    if os.path.isfile(path):
+        return [path]
+    if os.path.lexists(path):
+        raise ConfigError(f"{word}: neither a file nor a folder")
+    if not glob.has_magic(path):
+        raise ConfigError(f"{word}: no such file or folder")
+    found = []
+    for match in sorted(glob.glob(path, recursive=True)):
+        if os.path.isdir(match):
+            found += _inside(match)
+        elif os.path.isfile(match) and _is_image(os.path.basename(match)):
+            found.append(match)
+    if not found:
+        raise ConfigError(f"{word}: no image matches this pattern ({', '.join(SUFFIXES)})")
+    return found
+
+
+def _inside(folder: str) -> list[str]:
+    def refuse(error: OSError) -> None:
+        raise ConfigError(f"{error.filename}: cannot be read ({error.strerror})") from error
+
+    found = []
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [os.path.join(parent, name) for name in names if _is_image(name)]
+    return sorted(found)
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")

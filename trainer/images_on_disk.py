@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from trainer.config import ConfigError
-from trainer.data.decoding import SUFFIXES, decode, decode_with_pillow
+from trainer.data.decoding import FORMATS, SUFFIXES, decode, decode_with_pillow
 from trainer.data.image_files import num_threads
 
 _KINDS = "PNG, JPEG, BMP, GIF or WebP"
@@ -77,10 +77,8 @@ def pixels_as_they_are(path: str, channels: int) -> np.ndarray:
     Raises:
         Exception: of many kinds, where it cannot be read.
     """
-    from PIL import Image
-
     contents = Path(path).read_bytes()
-    with Image.open(io.BytesIO(contents)) as image:
+    with Image.open(io.BytesIO(contents), formats=FORMATS) as image:
         width, height = image.size
     return decode_with_pillow(contents, (height, width), channels)
 
@@ -92,37 +90,38 @@ def printable(path: str) -> str:
 
 
 def _of_word(word: str) -> list[str]:
-    path = os.path.expanduser(word)
-    if os.path.isdir(path):
+    path = Path(word).expanduser()
+    if path.is_dir():
         inside = _inside(path)
         if not inside:
             raise ConfigError(f"{word}: no images in this folder ({', '.join(SUFFIXES)})")
         return inside
-    if os.path.isfile(path):
-        return [path]
-    if os.path.lexists(path):
+    if path.is_file():
+        return [str(path)]
+    if path.exists() or path.is_symlink():
         raise ConfigError(f"{word}: neither a file nor a folder")
-    if not glob.has_magic(path):
+    if not glob.has_magic(word):
         raise ConfigError(f"{word}: no such file or folder")
     found = []
-    for match in sorted(glob.glob(path, recursive=True)):
-        if os.path.isdir(match):
+    # `Path.glob` takes no absolute patterns.
+    for match in map(Path, sorted(glob.glob(str(path), recursive=True))):  # noqa: PTH207
+        if match.is_dir():
             found += _inside(match)
-        elif os.path.isfile(match) and _is_image(os.path.basename(match)):
-            found.append(match)
+        elif match.is_file() and _is_image(match.name):
+            found.append(str(match))
     if not found:
         raise ConfigError(f"{word}: no image matches this pattern ({', '.join(SUFFIXES)})")
     return found
 
 
-def _inside(folder: str) -> list[str]:
+def _inside(folder: Path) -> list[str]:
     def refuse(error: OSError) -> None:
         raise ConfigError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
     found = []
     for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [os.path.join(parent, name) for name in names if _is_image(name)]
+        found += [f"{parent}/{name}" for name in names if _is_image(name)]
     return sorted(found)
 
 

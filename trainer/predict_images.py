@@ -126,7 +126,7 @@ def image_shape(trained: TrainedModel) -> tuple[int, int, int]:
             "do not do; `python -m trainer evaluate RUN_DIR` scores it on the run's own data, and "
             "trainer.trained_model.load_trained gives it to Python"
         )
-    return shape  # type: ignore[return-value]
+    return shape
 
 
 def default_batch_size(run_dir: Path, num_images: int) -> int:

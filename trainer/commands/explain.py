@@ -33,8 +33,11 @@ def main(arguments: list[str]) -> int:
         RunFolderError: if something cannot be written.
     """
     words = _parser().parse_args(arguments)
-    if bool(words.images) == bool(words.embeddings):
-        raise ConfigError("explain: give either images or --embeddings SPLIT (train, val or test)")
+    if not words.images and not words.embeddings:
+        raise ConfigError("explain: give images, or --embeddings SPLIT (train, val or test)")
+    for word in words.images if words.embeddings else ():
+        if "=" not in word:
+            raise ConfigError(f"{word}: --embeddings takes KEY=VALUE, such as data.root=DIR")
     if words.limit < 1:
         raise ConfigError(f"--limit {words.limit}: at least 1")
     for option, value in (("--layer", words.layer), ("--class", words.class_name)):
@@ -56,14 +59,12 @@ def _images(words: Namespace) -> int:
     paths = find_images(words.images)
     trained = load_trained(words.run_dir, words.weights)
     predictor = ImagePredictor(trained, min(BATCH_SIZE, len(paths)))
-    found = explain_images(
-        words.run_dir, trained, predictor, paths, words.layer, words.class_name
-    )
+    found = explain_images(words.run_dir, trained, predictor, paths, words.layer, words.class_name)
     done = len(paths) - len(found.unread)
     if done:
         console.print(f"Grad-CAM of {found.layer}, {done:,} images", markup=False)
         for file in found.empty:
-            line = f"  note    {file}: nothing in this layer's map speaks for it (all blue)"
+            line = f"  note    {file}: nothing in this layer's map speaks for it (all dark)"
             console.print(line, markup=False, soft_wrap=True)
         console.print(f"  pictures     {found.folder}", markup=False, soft_wrap=True)
         console.print(f"  all          {found.grid}", markup=False, soft_wrap=True)
@@ -78,16 +79,17 @@ def _images(words: Namespace) -> int:
 def _embeddings(words: Namespace) -> int:
     from trainer.report.projector import write_embeddings
 
-    written = write_embeddings(words.run_dir, words.embeddings, words.limit, words.weights)
+    run_dir, split, overrides = words.run_dir, words.embeddings, words.images
+    written = write_embeddings(run_dir, split, words.limit, words.weights, overrides)
     console.print(
-        f"{words.embeddings}: {written.num_examples:,} embeddings of {written.size} numbers, "
+        f"{split}: {written.num_examples:,} embeddings of {written.size} numbers, "
         f"what the layer {written.layer} is given",
         markup=False, soft_wrap=True,
     )  # fmt: skip
     for note in written.notes:
         console.print(f"  note         {note}", markup=False, soft_wrap=True)
     console.print(f"  folder       {written.folder}", markup=False, soft_wrap=True)
-    board = f"  tensorboard  tensorboard --logdir {words.run_dir}, page PROJECTOR"
+    board = f"  tensorboard  tensorboard --logdir {run_dir}, page PROJECTOR"
     console.print(board, markup=False, soft_wrap=True)
     return 0
 
@@ -96,8 +98,10 @@ def _parser() -> CommandParser:
     parser = CommandParser("explain", ABOUT)
     parser.add_argument("run_dir", metavar="RUN_DIR", type=run_folder, help="a run's folder")
     parser.add_argument(
-        "images", metavar="IMAGE|FOLDER|GLOB", nargs="*", help="as predict takes them"
-    )
+        "images", metavar="IMAGE|FOLDER|GLOB", nargs="*",
+        help="as predict takes them; with --embeddings, settings of the run that are different "
+        "here, such as data.root=DIR",
+    )  # fmt: skip
     parser.add_argument(
         "--layer", metavar="NAME",
         help="a convolution, or a layer that holds some, such as inception_2a/conv_3x3; default: "

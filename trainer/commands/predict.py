@@ -11,10 +11,10 @@ from trainer.config import ConfigError
 from trainer.console import console
 
 ABOUT = (
-    "Say what a run's model makes of image files: PNG, JPEG, BMP, GIF or WebP of any size, decoded, "
-    "resized and standardised as the run's own (so an EXIF orientation is not applied). Folders are "
-    "read with all that are in them. Exit code: 0 if all files were read, 1 if some could not be "
-    "(they are named, and the others predicted), 2 for wrong usage."
+    "Say what a run's model makes of image files: PNG, JPEG, BMP, GIF or WebP of any size, "
+    "decoded, resized and standardised as the run's own (so an EXIF orientation is not applied). "
+    "Folders are read with all that is in them. Exit code: 0 if all files were read, 1 if some "
+    "could not be (they are named, and the others predicted), 2 for wrong usage."
 )
 TTA = ("none", "flip", "shift", "flip_shift")
 

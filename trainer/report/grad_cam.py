@@ -125,7 +125,7 @@ def heat_maps(
 
 
 def _scores(outputs: tf.Tensor, answer: Answer, columns: np.ndarray) -> tf.Tensor:
-    """The score of each example's column: float32 [B]."""
+    """Return the score of each example's column: float32 [B]."""
     if answer.kind == "classes" and answer.num_outputs == 1:
         return outputs[:, 0] * np.where(columns == 1, 1.0, -1.0).astype(np.float32)
     return tf.gather(outputs, columns, axis=1, batch_dims=1)

@@ -49,16 +49,18 @@ def shown(pixels: np.ndarray) -> np.ndarray:
 
 
 def overlaid(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """Return an image under its heat map, from blue for none to red for the most: uint8 [H, W, 3].
+    """Return an image under its heat map, uint8 [H, W, 3].
+
+    The colours go from dark blue for none to yellow for the most: brighter is more.
 
     Args:
         image: uint8 [H, W, 3].
-        heat: float32 [h, w], at least 0; without any, all is blue.
+        heat: float32 [h, w], at least 0; without any, all is dark.
     """
     size = image.shape[:2]
     heat = tf.image.resize(heat[..., np.newaxis], size, "bicubic").numpy()[..., 0]
     heat = np.clip(heat, 0, None)
-    colours = matplotlib.colormaps["turbo"](heat / max(heat.max(), 1e-30))[..., :3]
+    colours = matplotlib.colormaps["plasma"](heat / max(heat.max(), 1e-30))[..., :3]
     mixed = (1 - _COVER) * image / 255 + _COVER * colours
     return np.round(255 * mixed).astype(np.uint8)
 

@@ -120,11 +120,11 @@ def image_shape(trained: TrainedModel) -> tuple[int, int, int]:
     spec = trained.inputs.get("image")
     shape = () if spec is None else tuple(spec.shape)
     if len(trained.inputs) != 1 or len(shape) != 3 or shape[-1] not in (1, 3):
-        takes = ", ".join(f"{name} {list(spec.shape)}" for name, spec in trained.inputs.items())
+        takes = " and ".join(f"{name} {list(spec.shape)}" for name, spec in trained.inputs.items())
         raise ConfigError(
-            f"{trained.model.name} takes {takes}, not one image of 1 or 3 channels: images alone "
-            "do not do; `python -m trainer evaluate RUN_DIR` scores it on the run's own data, and "
-            "trainer.trained_model.load_trained gives it to Python"
+            f"{trained.model.name}: takes {takes}, not an image of 1 or 3 channels alone; `python "
+            "-m trainer evaluate RUN_DIR` scores it on the run's own data, and from Python "
+            "trainer.trained_model.load_trained gives it"
         )
     return shape
 

@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
         CheckpointError: if the weights are damaged.
         RunFolderError: if something cannot be written.
     """
-    words = _parser().parse_args(arguments)
+    words = _parser().parse_intermixed_args(arguments)
     if not words.images and not words.embeddings:
         raise ConfigError("explain: give images, or --embeddings SPLIT (train, val or test)")
     for word in words.images if words.embeddings else ():
@@ -104,8 +104,8 @@ def _parser() -> CommandParser:
     )  # fmt: skip
     parser.add_argument(
         "--layer", metavar="NAME",
-        help="a convolution, or a layer that holds some, such as inception_2a/conv_3x3; default: "
-        "the last, of nested ones the outermost",
+        help="a convolution or another layer with a map, such as inception_2a/conv_3x3; default: "
+        "what the last convolution ends in, so the block, normalization or ReLU around or after it",
     )  # fmt: skip
     parser.add_argument(
         "--class", metavar="NAME", dest="class_name",

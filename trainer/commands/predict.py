@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
         ConfigError: for wrong words, before any work; or if the model takes more than an image.
         CheckpointError: if the weights are damaged.
     """
-    words = _parser().parse_args(arguments)
+    words = _parser().parse_intermixed_args(arguments)
     if words.top < 1:
         raise ConfigError(f"--top {words.top}: at least 1")
     if words.batch_size is not None and words.batch_size < 1:

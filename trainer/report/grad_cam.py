@@ -6,12 +6,11 @@ before the softmax:
     weight[c] = mean over H, W of dy / dA[h, w, c]
     heat[h, w] = max(0, sum over c of weight[c] * A[h, w, c])
 
-Differs from the paper: a map may also be that of a block of layers; of a block with branches the
-last convolution alone would be one of them.
+Differs from the paper: the map may be that of any layer. By default it is not the last convolution's
+itself, which may be one branch of several, but what that ends in.
 """
 
-import itertools
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -31,33 +30,51 @@ CONVOLUTIONS = (
 )
 
 
-def maps(trained: TrainedModel) -> dict[str, tuple[int, int]]:
-    """Return the layers that Grad-CAM can look at, in the order in which they end.
+class Maps(NamedTuple):
+    """The layers that Grad-CAM can look at: those with a map, from the first convolution on.
 
-    These are convolutions and layers that hold one, where they return a map of more than one place.
+    Attributes:
+        sizes: name, with those of the layers around it, to (height, width), in the order in which
+            their calls end.
+        last: the last convolution.
+    """
+
+    sizes: dict[str, tuple[int, int]]
+    last: str
+
+    @property
+    def default(self) -> str:
+        """What the last convolution ends in: the last map of its size.
+
+        That takes in the other branches, the normalization and the ReLU that may follow it.
+        """
+        same = [name for name, size in self.sizes.items() if size == self.sizes[self.last]]
+        return same[-1]
+
+
+def maps(trained: TrainedModel) -> Maps | None:
+    """Return the layers with a map, or None where no convolution gives one.
+
+    A map has more than one place.
 
     Args:
         trained: its model takes one image.
-
-    Returns:
-        Name, with those of the layers around it, to height and width of the map.
     """
-    found: dict[str, tuple[int, int]] = {}
-    with_convolution: set[str] = set()
+    sizes: dict[str, tuple[int, int]] = {}
+    convolutions: list[str] = []
 
     def note(name: str, layer: keras.layers.Layer, _: Any, outputs: Any) -> Any:
-        path = name.partition(" (call ")[0]
-        if isinstance(layer, CONVOLUTIONS):
-            with_convolution.update(itertools.accumulate(path.split("/"), "{}/{}".format))
-        if path in with_convolution and tf.is_tensor(outputs) and len(outputs.shape) == 4:
+        if tf.is_tensor(outputs) and len(outputs.shape) == 4:
             height, width = outputs.shape[1:3]
-            if height * width > 1:
-                found[name] = (height, width)
+            if height * width > 1 and isinstance(layer, CONVOLUTIONS):
+                convolutions.append(name)
+            if height * width > 1 and convolutions:
+                sizes[name] = (height, width)
         return outputs
 
     with watching(trained.model, note):
         trained.model(tf.zeros([1, *trained.inputs["image"].shape]), training=False)
-    return found
+    return Maps(sizes, convolutions[-1]) if convolutions else None
 
 
 def choose_map(trained: TrainedModel, wanted: str | None) -> str:
@@ -65,26 +82,28 @@ def choose_map(trained: TrainedModel, wanted: str | None) -> str:
 
     Args:
         trained: its model takes one image.
-        wanted: its name, or the end of it where that tells; None: the last, which of nested layers
-            is the outermost.
+        wanted: its name, or the end of it where that tells; None: see `Maps.default`.
 
     Raises:
         ConfigError: if there is none, or several of that name.
     """
-    found = list(maps(trained))
-    if not found:
+    found = maps(trained)
+    if found is None:
         raise ConfigError(
             f"{trained.model.name}: has no convolution that returns a map, which is what Grad-CAM "
             "looks at; `explain RUN_DIR --embeddings SPLIT` does without"
         )
     if wanted is None:
-        return found[-1]
-    ending = [name for name in found if name == wanted or name.endswith(f"/{wanted}")]
-    if wanted in found or len(ending) == 1:
-        return wanted if wanted in found else ending[0]
+        return found.default
+    if wanted in found.sizes:
+        return wanted
+    ending = [name for name in found.sizes if name.endswith(f"/{wanted}")]
+    if len(ending) == 1:
+        return ending[0]
     if ending:
         raise ConfigError(f"--layer {wanted}: several end so: {', '.join(ending)}")
-    raise ConfigError(f"--layer {wanted}: no such convolution; {nearest(wanted, found)}")
+    near = nearest(wanted, found.sizes)
+    raise ConfigError(f"--layer {wanted}: no layer of that name has a map; {near}")
 
 
 def heat_maps(

@@ -4,7 +4,7 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +110,8 @@ def csv_of(path: Path, answers: Answers) -> Iterator[Callable[[str, Row], None]]
     except OSError as error:
         raise ConfigError(f"--csv {path}: cannot be written ({error.strerror or error})") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # it is gone where all went well
+            beside.unlink()
 
 
 def _of_output(name: str | None, text: str, separator: str) -> str:

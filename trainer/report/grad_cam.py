@@ -6,8 +6,8 @@ before the softmax:
     weight[c] = mean over H, W of dy / dA[h, w, c]
     heat[h, w] = max(0, sum over c of weight[c] * A[h, w, c])
 
-Differs from the paper: the map may be that of any layer. By default it is not the last convolution's
-itself, which may be one branch of several, but what that ends in.
+Differs from the paper: the map may be that of any layer. By default it is not that of the last
+convolution itself, which may be one branch of several, but what that ends in.
 """
 
 from typing import Any, NamedTuple

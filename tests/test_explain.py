@@ -201,10 +201,13 @@ def test_overlays_show_the_place():
 WORDS = ["callbacks.progress=null", "jit=false", "duration=4st", "data.limit=64", "data.test=0.1"]
 
 
-@pytest.fixture(scope="module")
-def cnn(tmp_path_factory):
-    run_dir = tmp_path_factory.mktemp("cnn")
-    assert train(run_dir, "model=residual_cnn", "model.filters=4", *WORDS) == 0
+@pytest.fixture
+def cnn(tmp_path, monkeypatch):
+    """A run folder whose model is `functional`."""
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    trained = trained_model(functional())
+    monkeypatch.setattr("trainer.trained_model.load_trained", lambda *_: trained)
     return run_dir
 
 
@@ -216,16 +219,18 @@ def mlp(tmp_path_factory):
 
 
 def test_explain_writes_pictures_and_goes_on_after_a_broken_file(cnn, tmp_path, capsys):
+    images = tmp_path / "images"
+    images.mkdir()
     for name in ("a.png", "b.png", "b.bmp"):
-        Image.fromarray(RNG.integers(0, 256, (20, 30), np.uint8)).save(tmp_path / name)
-    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:-30])
-    assert entry(["explain", str(cnn), str(tmp_path / "a.png")]) == 0
+        Image.fromarray(RNG.integers(0, 256, (20, 30), np.uint8)).save(images / name)
+    (images / "cut.png").write_bytes((images / "a.png").read_bytes()[:-30])
+    assert entry(["explain", str(cnn), str(images / "a.png")]) == 0
     capsys.readouterr()
     # The second time over the first.
-    assert entry(["explain", str(cnn), "--class", "7", str(tmp_path)]) == 1
+    assert entry(["explain", str(cnn), "--class", "c", str(images)]) == 1
     printed, errors = capsys.readouterr()
-    assert "Grad-CAM of " in printed and "3 images" in printed
-    assert errors.startswith(f"{tmp_path}/cut.png: cannot be read: ")
+    assert "Grad-CAM of second" in printed and "3 images" in printed
+    assert errors.startswith(f"{images}/cut.png: cannot be read: ")
     folder = cnn / "report" / "explain"
     pictures = sorted(path.name for path in folder.glob("*.png"))
     assert pictures == ["a.png", "b.png", "b_2.png"]
@@ -256,13 +261,14 @@ def test_wrong_words_are_told_in_one_line(mlp, capsys, words, message):
 
 
 def test_images_of_a_model_without_convolutions_or_of_no_class_are_refused(
-    cnn, mlp, tmp_path, capsys
+    mlp, tmp_path, capsys, request
 ):
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.png")
     assert entry(["explain", str(mlp), str(tmp_path / "a.png")]) == 2
     assert "has no convolution that returns a map" in capsys.readouterr().err
-    assert entry(["explain", str(cnn), str(tmp_path / "a.png"), "--class", "seven"]) == 2
-    assert "--class seven: no such class; known: 0, 1" in capsys.readouterr().err
+    cnn = request.getfixturevalue("cnn")
+    assert entry(["explain", str(cnn), str(tmp_path / "a.png"), "--class", "e"]) == 2
+    assert "--class e: no such class; known: a, b, c, d" in capsys.readouterr().err
 
 
 def test_embeddings_are_what_the_last_dense_layer_is_given(mlp, capsys):

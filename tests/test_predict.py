@@ -147,6 +147,15 @@ def test_folders_and_patterns_are_walked_in_order_and_each_file_taken_once(tmp_p
     assert find_images(again) == [f"{tmp_path}/d[1].gif", f"{tmp_path}/c.txt"]
 
 
+def test_links_to_folders_are_followed_once(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "1.png").touch()
+    (tmp_path / "real" / "back").symlink_to(tmp_path / "real")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "cat").symlink_to(tmp_path / "real")
+    assert find_images([str(tmp_path / "links")]) == [f"{tmp_path}/links/cat/1.png"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -118,9 +118,14 @@ def _inside(folder: Path) -> list[str]:
     def refuse(error: OSError) -> None:
         raise ConfigError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
-    found = []
-    for parent, folders, names in os.walk(folder, onerror=refuse):
+    found, been = [], set[str]()
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        # Links to folders are followed, as in `class_folder`, but not round and round.
+        if (real := os.path.realpath(parent)) in been:
+            folders.clear()
+            continue
+        been.add(real)
         found += [f"{parent}/{name}" for name in names if _is_image(name)]
     return sorted(found)
 

@@ -4,6 +4,7 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from test_run import train
 
 from trainer.config import ConfigError
@@ -37,6 +38,13 @@ def test_a_model_comes_back_without_its_data(finished, kind, monkeypatch):
         np.testing.assert_array_equal(a, b.numpy())
     assert found.class_names == tuple("0123456789")
     assert found.inputs["image"].shape == (8, 8, 1)
+    assert found.activation == "softmax"
+    assert found.labels == {None: tf.TensorSpec([], tf.int32)}
+
+
+def test_a_run_that_did_not_write_down_its_labels_is_taken(run_dir):
+    without("labels")(run_dir)
+    assert load_trained(run_dir).labels is None
 
 
 def _evaluated(run_dir, kind):
@@ -111,6 +119,7 @@ def with_facts(**changed):
             with_facts(inputs={"image": {"shape": [8, 8, 1], "dtype": "hat"}}),
             "its model cannot be built",
         ),
+        (with_facts(labels={"": [1]}), "does not say what the model takes: its labels"),
         (with_facts(inputs={}), "its model cannot be built"),
         (with_facts(standardisation={"mean": [0.0]}), "does not say what the model takes"),
     ],

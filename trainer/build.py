@@ -26,6 +26,7 @@ from trainer.data.dataset import Arrays, DataSet, check_arrays, num_examples
 from trainer.data.placement import check_readable, choose_feed, read_into_memory
 from trainer.data.splits import hold_out, limit
 from trainer.data.statistics import channel_statistics
+from trainer.losses import PerExampleLoss
 from trainer.optimizers import set_schedule
 from trainer.precision import enable_determinism, set_policy
 from trainer.trainer import Trainer
@@ -135,10 +136,27 @@ def build_model(cfg: DictConfig, class_names: Sequence[str]) -> keras.Model:
     Raises:
         ConfigError: one line, where it refuses its arguments or the classes.
     """
-    config: dict[str, Any] = {"model": OmegaConf.to_container(cfg.model)}
+    return _alone("model", cfg, class_names)
+
+
+def build_loss(cfg: DictConfig, class_names: Sequence[str]) -> PerExampleLoss:
+    """Build the loss of a configuration alone, without the data.
+
+    Args:
+        cfg: as `config.check` returns it.
+        class_names: of the data.
+
+    Raises:
+        ConfigError: one line, where it refuses its arguments or the classes.
+    """
+    return _alone("loss", cfg, class_names)
+
+
+def _alone(part: str, cfg: DictConfig, class_names: Sequence[str]) -> Any:
+    config: dict[str, Any] = {part: OmegaConf.to_container(cfg[part])}
     _fill_in_num_classes(config, len(class_names), "the run's data")
-    with _blaming("model"):
-        return targets.instantiate(config["model"])
+    with _blaming(part):
+        return targets.instantiate(config[part])
 
 
 def _data_set(node: Mapping[str, Any]) -> DataSet:

@@ -14,15 +14,16 @@ import keras
 import tensorflow as tf
 
 from trainer import config
-from trainer.build import build_model
+from trainer.build import build_loss, build_model
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint_facts import problem
 from trainer.checkpoint_folder import CheckpointFolder
 from trainer.config import ConfigError
-from trainer.data.data import Data, model_inputs
+from trainer.data.data import Data, labels_of, model_inputs
 from trainer.data.transform import Transform
 from trainer.fingerprint import fingerprint
 from trainer.precision import set_policy
+from trainer.predictions import Activation, activation_of
 from trainer.state import model_variables, restore, weights_in
 
 KINDS = ("best", "last")
@@ -32,6 +33,7 @@ _RECORDED = {
     "inputs": {str: {"shape": [int], "dtype": str}},
     "standardisation": {str: [float]},
 }
+_LABELS = {str: {"shape": [int], "dtype": str}}
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ class TrainedModel:
         transform: its `evaluation` makes images as they come what the model takes.
         step: updates done.
         fingerprint: of the weights; equal for equal weights.
+        activation: what makes predictions of its outputs, as the loss implies.
+        labels: name (of a single output None) to shape and dtype of one example's labels; None of
+            runs that did not write them down.
     """
 
     model: keras.Model
@@ -53,6 +58,8 @@ class TrainedModel:
     transform: Transform
     step: int
     fingerprint: str
+    activation: Activation
+    labels: Mapping[str | None, tf.TensorSpec] | None
 
 
 def load_trained(run_dir: Path, weights: str = "best") -> TrainedModel:
@@ -80,6 +87,8 @@ def load_trained(run_dir: Path, weights: str = "best") -> TrainedModel:
             name: tf.TensorSpec(spec["shape"], spec["dtype"], name)
             for name, spec in facts["inputs"].items()
         }
+        labels = _label_specs(facts)
+        activation = activation_of(build_loss(cfg, class_names))
         set_policy(facts["precision"])
         model = build_model(cfg, class_names)
         example = {name: tf.zeros([1, *spec.shape], spec.dtype) for name, spec in inputs.items()}
@@ -92,7 +101,9 @@ def load_trained(run_dir: Path, weights: str = "best") -> TrainedModel:
     arrays = weights_in(found.arrays)
     restore(model_variables(model), arrays, str(found.path))
     transform = Transform(**facts["standardisation"])
-    return TrainedModel(model, class_names, inputs, transform, found.step, fingerprint(arrays))
+    return TrainedModel(
+        model, class_names, inputs, transform, found.step, fingerprint(arrays), activation, labels
+    )
 
 
 def find_weights(run_dir: Path, kind: str) -> Checkpoint:
@@ -112,14 +123,29 @@ def find_weights(run_dir: Path, kind: str) -> Checkpoint:
 
 
 def describe(data: Data) -> dict[str, Any]:
-    """Return what a model that is trained on this data takes, as plain values."""
+    """Return what a model that is trained on this data takes and answers, as plain values."""
+    labels = labels_of(data.evaluated_batch())
+    labels = labels if isinstance(labels, Mapping) else {"": labels}
     return {
         "class_names": list(data.class_names),
         "inputs": {
             name: {"shape": list(spec.shape), "dtype": spec.dtype.name}
             for name, spec in data.inputs.items()
         },
+        "labels": {
+            name: {"shape": list(tensor.shape[1:]), "dtype": tensor.dtype.name}
+            for name, tensor in labels.items()
+        },
         "standardisation": data.transform.standardisation,
+    }
+
+
+def _label_specs(facts: Mapping[str, Any]) -> dict[str | None, tf.TensorSpec] | None:
+    if "labels" not in facts:
+        return None
+    return {
+        name or None: tf.TensorSpec(spec["shape"], spec["dtype"])
+        for name, spec in facts["labels"].items()
     }
 
 
@@ -129,6 +155,8 @@ def _recorded(path: Path) -> dict[str, Any]:
     except (ValueError, OSError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     lacking = problem(facts, _RECORDED, "it")
+    if not lacking and "labels" in facts:  # runs of before have none
+        lacking = problem(facts["labels"], _LABELS, "its labels")
     if not lacking and facts["standardisation"].keys() not in (set(), {"mean", "std"}):
         lacking = "its standardisation has not both mean and std"
     if lacking:

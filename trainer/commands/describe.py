@@ -2,8 +2,7 @@
 
 import argparse
 from pathlib import Path
-
-from omegaconf import DictConfig
+from typing import Any
 
 from trainer import config
 from trainer.command_parser import CommandParser
@@ -60,7 +59,7 @@ def _depth(text: str) -> int:
     return int(text)
 
 
-def _configuration(words: list[str]) -> tuple[DictConfig, Path]:
+def _configuration(words: list[str]) -> tuple[Any, Path]:
     """Return the configuration, and where its description goes."""
     # A sweep names its folders by settings, such as `seed=0`.
     folders = [word for word in words if Path(word).is_dir()]

@@ -61,18 +61,13 @@ def write(sections: list[Section], path: Path, title: str) -> None:
 
 
 def _data(built: Built) -> Section:
-    rows = [
-        [split, f"{num_examples(arrays):,}", _shapes(arrays)]
-        for split, arrays in built.splits.items()
-    ]
-    return Section("Data", ("split", "examples", "of each"), rows, lines=built.notes)
-
-
-def _shapes(arrays: dict) -> str:
-    return ", ".join(
-        f"{key} {'x'.join(map(str, array.shape[1:])) or 'scalar'} {array.dtype}"
-        for key, array in arrays.items()
+    rows = [[split, f"{num_examples(arrays):,}"] for split, arrays in built.splits.items()]
+    of_each = "; ".join(
+        f"{key} {'x'.join(map(str, array.shape[1:]))} {array.dtype}".replace("  ", " ")
+        for key, array in built.splits["train"].items()
     )
+    lines = [f"An example: {of_each}.", *(f"Note: {note}." for note in built.notes)]
+    return Section("Data", ("split", "examples"), rows, lines=lines)
 
 
 def _classes(built: Built, path: Path) -> Section:
@@ -108,14 +103,12 @@ def _steps(built: Built) -> Section:
     batch_size, steps_per_epoch = length.global_batch_size, feed.steps_per_epoch
     rows = {
         "batch size": f"{batch_size:,}",
-        "devices": str(num_devices),
+        "devices": f"{num_devices}, {batch_size // num_devices:,} examples each",
         "precision": built.precision,
         "steps an epoch": f"{steps_per_epoch:,}",
         "duration": built.duration,
         "steps in all": f"{length.total_steps:,}" if length.total_steps else "by the clock",
     }
-    if num_devices > 1:
-        rows["batch size of a device"] = f"{batch_size // num_devices:,}"
     accumulated = trainer.update.accumulate_steps
     if accumulated > 1:
         updates = length.in_updates(accumulated)

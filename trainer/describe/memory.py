@@ -50,6 +50,11 @@ def memory_table(trainer: Trainer, splits: Mapping[str, Arrays]) -> Section:
     ]
     if num_replicas > 1:
         lines.append(f"On one device: {examples}, and all of the data once.")
+    if change := trainer.next_change(0):
+        lines.append(
+            f"As at the first step: from step {change + 1:,} on a callback has other layers "
+            "trained, and more may be kept."
+        )
     total = sum(rows.values())
     return Section(
         "Memory",

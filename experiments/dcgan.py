@@ -20,10 +20,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from trainer.callbacks.example_images import grid
 from trainer.callbacks.trainer_callback import TrainerCallback
 from trainer.data.feeds import Batch
 from trainer.metrics import MetricSet
+from trainer.report.image_grid import grid
 from trainer.trainer import Trainer
 
 

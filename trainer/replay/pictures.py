@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trainer.callbacks.example_images import grid, stretched
 from trainer.data.dataset import is_label
 from trainer.replay.step import Replayed
 from trainer.replay.summary import Summary
+from trainer.report.image_grid import grid, stretched
 
 PER_PICTURE = 48
 """Histograms in one picture; more of them make another one."""

@@ -1,0 +1,1 @@
+"""What a configuration will train, before it does: model, memory, data, schedule."""

@@ -135,10 +135,39 @@ def build_model(cfg: DictConfig, class_names: Sequence[str]) -> keras.Model:
     Raises:
         ConfigError: one line, where it refuses its arguments or the classes.
     """
+    with _blaming("model"):
+        return targets.instantiate(model_settings(cfg, class_names))
+
+
+def model_settings(cfg: DictConfig, class_names: Sequence[str]) -> dict[str, Any]:
+    """Return a configuration's `model` with the number of classes in it, as plain values.
+
+    Args:
+        cfg: as `config.check` returns it.
+        class_names: of the data.
+
+    Raises:
+        ConfigError: one line, where it refuses the classes.
+    """
     config: dict[str, Any] = {"model": OmegaConf.to_container(cfg.model)}
     _fill_in_num_classes(config, len(class_names), "the run's data")
-    with _blaming("model"):
-        return targets.instantiate(config["model"])
+    return config["model"]
+
+
+def build_loss(cfg: DictConfig, class_names: Sequence[str]) -> Any:
+    """Build the loss of a configuration alone, without the data.
+
+    Args:
+        cfg: as `config.check` returns it.
+        class_names: of the data.
+
+    Raises:
+        ConfigError: one line, where it refuses its arguments or the classes.
+    """
+    config: dict[str, Any] = {"loss": OmegaConf.to_container(cfg.loss)}
+    _fill_in_num_classes(config, len(class_names), "the run's data")
+    with _blaming("loss"):
+        return targets.instantiate(config["loss"])
 
 
 def _data_set(node: Mapping[str, Any]) -> DataSet:

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from trainer import config
-from trainer.build import build_model
+from trainer.build import build_loss, build_model
 from trainer.checkpoint import Checkpoint
 from trainer.checkpoint_facts import problem
 from trainer.checkpoint_folder import CheckpointFolder
@@ -23,6 +23,7 @@ from trainer.data.data import Data, model_inputs
 from trainer.data.transform import Transform
 from trainer.fingerprint import fingerprint
 from trainer.precision import set_policy
+from trainer.predictions import Activation, activation_of
 from trainer.state import model_variables, restore, weights_in
 
 KINDS = ("best", "last")
@@ -43,6 +44,7 @@ class TrainedModel:
         class_names: of the data that it was trained on; empty where that has none.
         inputs: name to shape and dtype of one example, as the model takes it.
         transform: its `evaluation` makes images as they come what the model takes.
+        activation: what makes predictions of its outputs.
         step: updates done.
         fingerprint: of the weights; equal for equal weights.
     """
@@ -51,11 +53,14 @@ class TrainedModel:
     class_names: tuple[str, ...]
     inputs: Mapping[str, tf.TensorSpec]
     transform: Transform
+    activation: Activation
     step: int
     fingerprint: str
 
 
-def load_trained(run_dir: Path, weights: str = "best") -> TrainedModel:
+def load_trained(
+    run_dir: Path, weights: str = "best", precision: str | None = None
+) -> TrainedModel:
     """Return the model of a run, in the precision of the run.
 
     Under a strategy's scope, its variables are the strategy's.
@@ -63,6 +68,7 @@ def load_trained(run_dir: Path, weights: str = "best") -> TrainedModel:
     Args:
         run_dir: a run folder.
         weights: `best` or `last`; their moving average, where the run kept one.
+        precision: another one to compute in, as of `trainer.precision.resolve`.
 
     Raises:
         ConfigError: if it is no run folder, has no such weights, or does not say what its model
@@ -80,7 +86,7 @@ def load_trained(run_dir: Path, weights: str = "best") -> TrainedModel:
             name: tf.TensorSpec(spec["shape"], spec["dtype"], name)
             for name, spec in facts["inputs"].items()
         }
-        set_policy(facts["precision"])
+        set_policy(precision or facts["precision"])
         model = build_model(cfg, class_names)
         example = {name: tf.zeros([1, *spec.shape], spec.dtype) for name, spec in inputs.items()}
         model(model_inputs(example), training=False)
@@ -92,7 +98,10 @@ def load_trained(run_dir: Path, weights: str = "best") -> TrainedModel:
     arrays = weights_in(found.arrays)
     restore(model_variables(model), arrays, str(found.path))
     transform = Transform(**facts["standardisation"])
-    return TrainedModel(model, class_names, inputs, transform, found.step, fingerprint(arrays))
+    activation = activation_of(build_loss(cfg, class_names))
+    return TrainedModel(
+        model, class_names, inputs, transform, activation, found.step, fingerprint(arrays)
+    )
 
 
 def find_weights(run_dir: Path, kind: str) -> Checkpoint:

@@ -17,7 +17,7 @@ from trainer.export.serving import IMAGE, Serving
 PACKAGES = ("tapeloop", "tensorflow", "tensorflow-cpu", "keras", "numpy", "tf2onnx", "onnx")
 PREDICTIONS = {
     "softmax": "probabilities of the classes, their sum 1",
-    "sigmoid": "probabilities",
+    "sigmoid": "probabilities, each by itself",
     "linear": "values",
 }
 LOGITS = {
@@ -62,7 +62,6 @@ def card(run_dir: Path, chosen: Chosen, serving: Serving, name: str) -> str:
                 "shape": [None, *output.shape],
                 "dtype": PRECISION,
                 "content": (PREDICTIONS if is_serving else LOGITS)[output.activation],
-                "activation": output.activation,
                 "class_names": list(output.class_names),
             }
             for output in (serving.outputs if is_serving else serving.model_outputs)

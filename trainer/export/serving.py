@@ -21,7 +21,7 @@ class Output:
 
     Args:
         name: in the exported file.
-        activation: `softmax`, `sigmoid` or `linear`.
+        activation: `softmax`, `sigmoid` or `linear`, of the logits or values.
         shape: of one example.
         class_names: what each column is of; empty for values.
     """
@@ -62,8 +62,12 @@ class Serving(tf.Module):
         outputs = trained.model(self._inputs(*zeros), training=False)
         kinds = links(trained, outputs)
         found = predictions(trained, outputs)
-        self.outputs = [self._output(name, kind, found[name]) for name, kind in kinds.items()]
         named = outputs if isinstance(outputs, Mapping) else {"outputs": outputs}
+        self.outputs = [
+            # Both probabilities of a sigmoid are the softmax of the logits 0 and its own.
+            self._output(name, kind if found[name].shape == one.shape else "softmax", found[name])
+            for (name, kind), one in zip(kinds.items(), named.values(), strict=True)
+        ]
         self.model_outputs = [
             self._output(name, kind, one)
             for (name, one), kind in zip(named.items(), kinds.values(), strict=True)

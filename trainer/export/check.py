@@ -191,7 +191,7 @@ def _in_fresh_process(exported: Exported, batch: Arrays, run_dir: Path) -> Array
             raise ExportError(
                 f"{exported.name}: the file does not load in a fresh process: {reason[:LONGEST]}"
             )
-        with np.load(outputs, allow_pickle=False) as file:
+        with np.load(outputs) as file:
             return dict(file)
 
 

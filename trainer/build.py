@@ -136,7 +136,21 @@ def build_model(cfg: DictConfig, class_names: Sequence[str]) -> keras.Model:
     Raises:
         ConfigError: one line, where it refuses its arguments or the classes.
     """
-    return _alone("model", cfg, class_names)
+    with _blaming("model"):
+        return targets.instantiate(model_settings(cfg, class_names))
+
+
+def model_settings(cfg: DictConfig, class_names: Sequence[str]) -> dict[str, Any]:
+    """Return a configuration's `model` with the number of classes in it, as plain values.
+
+    Args:
+        cfg: as `config.check` returns it.
+        class_names: of the data.
+
+    Raises:
+        ConfigError: one line, where it refuses the classes.
+    """
+    return _settings_of("model", cfg, class_names)
 
 
 def build_loss(cfg: DictConfig, class_names: Sequence[str]) -> PerExampleLoss:
@@ -149,14 +163,14 @@ def build_loss(cfg: DictConfig, class_names: Sequence[str]) -> PerExampleLoss:
     Raises:
         ConfigError: one line, where it refuses its arguments or the classes.
     """
-    return _alone("loss", cfg, class_names)
+    with _blaming("loss"):
+        return targets.instantiate(_settings_of("loss", cfg, class_names))
 
 
-def _alone(part: str, cfg: DictConfig, class_names: Sequence[str]) -> Any:
+def _settings_of(part: str, cfg: DictConfig, class_names: Sequence[str]) -> dict[str, Any]:
     config: dict[str, Any] = {part: OmegaConf.to_container(cfg[part])}
     _fill_in_num_classes(config, len(class_names), "the run's data")
-    with _blaming(part):
-        return targets.instantiate(config[part])
+    return config[part]
 
 
 def _data_set(node: Mapping[str, Any]) -> DataSet:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trainer.disk import RunFolderError
 
-FOLDERS = ("checkpoints", "train", "val", "report")
+FOLDERS = ("checkpoints", "train", "val", "report", "export")
 # With a star at the end: a pattern without one does not find a link to nowhere.
 FILES = (
     *("config.yaml*", "lock*", "train.log*", "manifest.json*", "metrics.jsonl*"),

@@ -62,7 +62,9 @@ class TrainedModel:
     labels: Mapping[str | None, tf.TensorSpec] | None
 
 
-def load_trained(run_dir: Path, weights: str = "best") -> TrainedModel:
+def load_trained(
+    run_dir: Path, weights: str = "best", precision: str | None = None
+) -> TrainedModel:
     """Return the model of a run, in the precision of the run.
 
     Under a strategy's scope, its variables are the strategy's.
@@ -70,6 +72,7 @@ def load_trained(run_dir: Path, weights: str = "best") -> TrainedModel:
     Args:
         run_dir: a run folder.
         weights: `best` or `last`; their moving average, where the run kept one.
+        precision: another one to compute in, as of `trainer.precision.resolve`.
 
     Raises:
         ConfigError: if it is no run folder, has no such weights, or does not say what its model
@@ -89,7 +92,7 @@ def load_trained(run_dir: Path, weights: str = "best") -> TrainedModel:
         }
         labels = _label_specs(facts)
         activation = activation_of(build_loss(cfg, class_names))
-        set_policy(facts["precision"])
+        set_policy(precision or facts["precision"])
         model = build_model(cfg, class_names)
         example = {name: tf.zeros([1, *spec.shape], spec.dtype) for name, spec in inputs.items()}
         model(model_inputs(example), training=False)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from trainer.callbacks.at_evaluations import AtEvaluations
-from trainer.callbacks.example_images import stretched
 from trainer.data.data import labels_of, model_inputs
 from trainer.predictions import activated, as_classes
+from trainer.report.image_grid import stretched
 
 
 class PredictedImages(AtEvaluations):

@@ -64,7 +64,7 @@ class SplitPredictions:
             OSError: if it cannot be read.
         """
         try:
-            with np.load(path) as file:  # which refuses arrays of objects
+            with np.load(path) as file:  # which unpickles nothing unless told to
                 arrays = dict(file)
             named: dict[str, dict[str | None, np.ndarray]] = {"labels": {}, "predictions": {}}
             for key, array in arrays.items():

@@ -181,7 +181,7 @@ WRONG = {
     "optimizer.learning_rat=0.1": "optimizer.learning_rat=0.1: no such setting; did you mean opti",
     "optimizer.amsgrad=1": "trainer.optimizers.SGD has no argument 'amsgrad';",
     "callbacks.progres=null": "callbacks.progres=null: no such setting; did you mean callbacks.p",
-    "callbacks.zebra.patience=3": "callbacks.zebra.patience=3: no such setting; known: example_i",
+    "callbacks.zebra.patience=3": "callbacks.zebra.patience=3: no such setting; known: confusion_m",
     "seed.x=1": "seed.x=1: no such setting; seed is a single value",
     "hydra.rnu.dir=x": "hydra.rnu.dir=x: no such setting; did you mean hydra.run?",
     "seed=abc": "seed=abc: must be a whole number, at least 0",

@@ -1,5 +1,7 @@
 """What TensorBoard's pages show of a run, read back from its event files."""
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,6 +16,7 @@ from test_writers import events
 from toy import toy_data, toy_trainer
 
 from trainer import config
+from trainer.__main__ import entry
 from trainer.build import build
 from trainer.callbacks.confusion_matrix import ConfusionMatrixPicture
 from trainer.callbacks.histograms import Histograms
@@ -86,8 +89,19 @@ def test_observers_that_cannot_measure_the_data_are_left_out():
     other_classes = toy_trainer(callbacks=callbacks, data=toy_data(class_names="abcde"))
     assert not other_classes.test_metrics.observers
     fitting = toy_trainer(callbacks=callbacks, data=toy_data(class_names="abc"))
-    assert set(fitting.test_metrics.observers) == {"confusion matrix", "precision recall of 3"}
+    assert set(fitting.test_metrics.observers) == {"confusion matrix", "precision and recall, 3"}
     assert set(fitting.evaluate()) == {"loss", "accuracy"}
+
+
+def test_of_several_outputs_those_of_classes_are_shown(tmp_path):
+    words = ["experiment=two_inputs", "data.limit=64", "duration=2st"]
+    assert entry([*words, f"hydra.run.dir={tmp_path}"]) == 0
+    tags = events(tmp_path / "val")
+    assert "confusion matrix of class" in tags
+    assert {tag for tag in tags if tag.startswith("precision and recall")} == {
+        f"precision and recall of class/{name}"
+        for name in json.loads((tmp_path / "manifest.json").read_text())["class_names"]
+    }
 
 
 def test_every_evaluation_has_its_pictures(run_dir):

@@ -20,7 +20,7 @@ def of(num_outputs, activation, class_names, standardised=True):
     )
     inputs = {"image": tf.TensorSpec([4, 5, 3], tf.float32, "image")}
     transform = Transform(mean=MEAN, std=STD) if standardised else Transform()
-    return TrainedModel(model, class_names, inputs, transform, activation, 0, "")
+    return TrainedModel(model, class_names, inputs, transform, 0, "", activation, None)
 
 
 def logits(trained, image, standardised=True):
@@ -118,7 +118,7 @@ def test_several_inputs_and_outputs_keep_their_names(image):
     }
     activation = {"kind": "softmax", "size": "linear"}
     transform = Transform(mean=MEAN, std=STD)
-    serving = Serving(TrainedModel(model, CLASSES, specs, transform, activation, 0, ""))
+    serving = Serving(TrainedModel(model, CLASSES, specs, transform, 0, "", activation, None))
     assert [(spec.name, spec.dtype) for spec in serving.specs] == [
         ("image", tf.uint8), ("features", tf.float32),
     ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Which classes are taken for which: a picture in TensorBoard for each evaluation."""
 
 from trainer.callbacks.at_evaluations import AtEvaluations
+from trainer.data.data import class_outputs
 from trainer.metrics import ConfusionMatrix
 
 
@@ -16,17 +17,20 @@ class ConfusionMatrixPicture(AtEvaluations):
 
     def on_model_built(self) -> None:
         """Have evaluations count."""
-        num_classes = len(self.trainer.data.class_names)
-        if num_classes >= 2:
-            self.trainer.test_metrics.observe("confusion matrix", ConfusionMatrix(num_classes))
+        self._tags = []
+        data = self.trainer.data
+        for output in class_outputs(data) if len(data.class_names) >= 2 else ():
+            self._tags.append("confusion matrix" + (f" of {output}" if output else ""))
+            counts = ConfusionMatrix(len(data.class_names))
+            self.trainer.test_metrics.observe(self._tags[-1], counts, output)
 
     def show(self) -> None:
         """Draw what the last evaluation counted."""
-        counted = self.trainer.test_metrics.observers.get("confusion matrix")
-        if counted is None or self.trainer.writer is None:
-            return
         # matplotlib takes most of a second to import.
         from trainer.report.confusion_matrix import draw
 
-        figure = draw(counted.matrix.numpy(), self.trainer.data.class_names)
-        self.trainer.writer.figure("confusion matrix", figure, self.trainer.step, "val")
+        for tag in self._tags:
+            counted = self.trainer.test_metrics.observers.get(tag)
+            if counted is not None and self.trainer.writer is not None:
+                figure = draw(counted.matrix.numpy(), self.trainer.data.class_names)
+                self.trainer.writer.figure(tag, figure, self.trainer.step, "val")

@@ -6,6 +6,7 @@ from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
 from tensorboard.util import tensor_util
 
 from trainer.callbacks.at_evaluations import AtEvaluations
+from trainer.data.data import class_outputs
 from trainer.metrics import PrecisionRecallCurves
 
 
@@ -27,24 +28,32 @@ class PrecisionRecall(AtEvaluations):
 
     def on_model_built(self) -> None:
         """Have evaluations count, for models of one output for each class, and of one alone."""
+        self._groups = {}
         num_classes = len(self.trainer.data.class_names)
-        for num_outputs in {1, num_classes} if num_classes == 2 else {num_classes} - {0}:
-            curves = PrecisionRecallCurves(num_outputs)
-            self.trainer.test_metrics.observe(f"precision recall of {num_outputs}", curves)
+        for output in class_outputs(self.trainer.data) if num_classes else ():
+            for num_outputs in {1, num_classes} if num_classes == 2 else {num_classes}:
+                group = "precision and recall" + (f" of {output}" if output else "")
+                name = f"{group}, {num_outputs}"
+                self._groups[name] = group
+                curves = PrecisionRecallCurves(num_outputs)
+                self.trainer.test_metrics.observe(name, curves, output)
 
     def show(self) -> None:
         """Write what the last evaluation counted."""
-        names, writer = self.trainer.data.class_names, self.trainer.writer
-        for observer in self.trainer.test_metrics.observers.values():
-            if writer is None or not isinstance(observer, PrecisionRecallCurves):
-                continue
-            curves = observer.curves()  # [6, K, T]
-            shown = names[-1:] if observer.num_outputs == 1 else names
-            if len(shown) <= self._max_classes:
-                for k, name in enumerate(shown):
-                    writer.summary(_summary(name, curves[:, k]), self.trainer.step, "val")
-            else:
-                writer.summary(_summary("all classes", _together(curves)), self.trainer.step, "val")
+        for name, group in self._groups.items():
+            observer = self.trainer.test_metrics.observers.get(name)
+            if isinstance(observer, PrecisionRecallCurves):
+                self._write(group, observer)
+
+    def _write(self, group: str, observer: PrecisionRecallCurves) -> None:
+        names, curves = self.trainer.data.class_names, observer.curves()  # [6, K, T]
+        shown = names[-1:] if observer.num_outputs == 1 else names
+        of_class = {name: curves[:, k] for k, name in enumerate(shown)}
+        if len(shown) > self._max_classes:
+            of_class = {"all classes": _together(curves)}
+        for name, curve in of_class.items():
+            if self.trainer.writer is not None:
+                self.trainer.writer.summary(_summary(group, name, curve), self.trainer.step, "val")
 
 
 def _together(curves: np.ndarray) -> np.ndarray:
@@ -55,10 +64,10 @@ def _together(curves: np.ndarray) -> np.ndarray:
     return np.stack([true, false, true_no, false_no, precision, recall])
 
 
-def _summary(name: str, curve: np.ndarray) -> Summary:
+def _summary(group: str, name: str, curve: np.ndarray) -> Summary:
     summary = Summary()
     summary.value.add(
-        tag=f"precision and recall/{name}",
+        tag=f"{group}/{name}",
         metadata=create_summary_metadata(name, "", num_thresholds=curve.shape[-1]),
         tensor=tensor_util.make_tensor_proto(curve),
     )

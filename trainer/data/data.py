@@ -159,3 +159,11 @@ def labels_of(batch: Batch) -> Any:
     if "label" in batch:
         return batch["label"]
     return {k.partition("/")[2]: tensor for k, tensor in batch.items() if is_label(k)}
+
+
+def class_outputs(data: Data) -> list[str | None]:
+    """Return the names of the outputs whose labels are class numbers; [None] of a single output."""
+    labels = labels_of(data.evaluated_batch())
+    if not isinstance(labels, Mapping):
+        return [None]
+    return [name for name, label in labels.items() if label.dtype.is_integer]

@@ -60,7 +60,7 @@ class MetricSet:
         """What `result` has values of."""
         return ["loss", *self.metrics, *self.scores]
 
-    def observe(self, name: str, metric: keras.metrics.Metric) -> None:
+    def observe(self, name: str, metric: keras.metrics.Metric, output: str | None = None) -> None:
         """Also update a metric whose result is more than a number, such as a table.
 
         Call it before `try_out`, which leaves out an observer that cannot measure these examples.
@@ -68,8 +68,11 @@ class MetricSet:
         Args:
             name: under which it is found in `observers`; a second one replaces the first.
             metric: made in the strategy's scope.
+            output: which one it is of, where there are several by name.
         """
         self.observers[name] = metric
+        if output is not None:
+            self._output_of[name] = output
 
     def update(self, labels: Any, outputs: Any, weight: tf.Tensor, losses: tf.Tensor) -> None:
         """Add a batch; traced, on each replica with its share.

@@ -1,5 +1,6 @@
 """Precision and recall at every threshold, of each class against the others."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -51,9 +52,11 @@ class PrecisionRecallCurves(keras.metrics.Metric):
             sample_weight: float32 [B]; default: 1.
 
         Raises:
-            ValueError: if K is not `num_outputs`.
+            ValueError: if K is not `num_outputs`, or there are several outputs.
         """
         num, steps = self.num_outputs, self.num_thresholds - 1
+        if isinstance(probabilities, Mapping):
+            raise ValueError(f"is of one output, but there are {', '.join(probabilities)}")
         if probabilities.shape[-1] != num:
             raise ValueError(f"num_outputs={num}, but there are {probabilities.shape[-1]}")
         labels = tf.convert_to_tensor(labels)

@@ -6,7 +6,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def manifest(
         "precision": precision,
         "data": {split: _describe(arrays) for split, arrays in splits.items()},
         "git": _git(),
-        "packages": _versions(),
+        "packages": versions_of(PACKAGES),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "devices": [device.name for device in tf.config.list_logical_devices()],
@@ -58,9 +58,10 @@ def _describe(arrays: Arrays) -> dict[str, Any]:
     return {"num_examples": num_examples(arrays), "fingerprint": fingerprint(in_memory)}
 
 
-def _versions() -> dict[str, str]:
+def versions_of(packages: Sequence[str]) -> dict[str, str]:
+    """Return the versions of those that are installed."""
     versions = {}
-    for package in PACKAGES:
+    for package in packages:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

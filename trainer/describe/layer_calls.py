@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from trainer.data.data import model_inputs
 from trainer.describe.flops import flops_of, loops_among
+from trainer.layer_calls import around_layer_calls
 
 Shape = tuple[int | None, ...]
 
@@ -94,8 +95,7 @@ def forward_pass(model: keras.Model, inputs: Mapping[str, tf.TensorSpec]) -> For
 class _Recorder:
     """Takes note of the calls of layers while a graph is traced.
 
-    Keras calls every layer by `Layer.__call__`, so that layers in lists are seen as well; and what
-    a call adds to the graph is its own.
+    What a call adds to the graph is its own.
     """
 
     def __init__(self) -> None:
@@ -105,9 +105,7 @@ class _Recorder:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        call = keras.layers.Layer.__call__
-
-        def observed(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+        def observed(call: Any, layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
             record = LayerCall(layer, len(self._open), is_repeated=id(layer) in self._called)
             self._called.add(id(layer))
             (self._open[-1].inner if self._open else self.calls).append(record)
@@ -123,11 +121,8 @@ class _Recorder:
             record.output_shapes = [tuple(x.shape[1:]) for x in tensors if x.shape.rank]
             return outputs
 
-        keras.layers.Layer.__call__ = observed
-        try:
+        with around_layer_calls(observed):
             yield
-        finally:
-            keras.layers.Layer.__call__ = call
 
 
 def _num_parameters(weights: list[keras.Variable]) -> int:

@@ -1,6 +1,5 @@
 """What somebody needs to know of an exported file, as JSON."""
 
-import importlib.metadata
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from trainer.build import model_settings
 from trainer.export.chosen import PRECISION, Chosen
 from trainer.export.formats import FORMATS
 from trainer.export.serving import IMAGE, Serving
+from trainer.manifest import versions_of
 
 PACKAGES = ("tapeloop", "tensorflow", "tensorflow-cpu", "keras", "numpy", "tf2onnx", "onnx")
 PREDICTIONS = {
@@ -78,7 +78,7 @@ def card(run_dir: Path, chosen: Chosen, serving: Serving, name: str) -> str:
         },
         "precision": PRECISION,
         "run": {key: manifest[key] for key in FROM_MANIFEST if key in manifest},
-        "packages": _versions(),
+        "packages": versions_of(PACKAGES),
     }
     return json.dumps(facts, indent=2) + "\n"
 
@@ -106,13 +106,3 @@ def _content(name: str, is_serving: bool, standardisation: Mapping[str, Any]) ->
         return "pixels from 0 to 255, of this size; scaled and standardised inside"
     scaled = "pixels / 255"
     return f"({scaled} - mean) / std, by channel" if standardisation else scaled
-
-
-def _versions() -> dict[str, str]:
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.data.feeds import Batch
+from trainer.layer_calls import around_layer_calls
 from trainer.replay.gradients import Gradients
 from trainer.replay.numeric_checks import NumericChecks
 from trainer.replay.summary import Summary, summarise
@@ -94,7 +95,7 @@ def observe(trainer: Trainer, batch: Batch, step: int) -> Observed:
 
 
 class _Layers:
-    """Takes note of what layers return; as all layers are called by `keras.layers.Layer`'s call.
+    """Takes note of what layers return.
 
     Args:
         model: whose own name is left out of its layers'.
@@ -115,9 +116,7 @@ class _Layers:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        call = keras.layers.Layer.__call__
-
-        def observed(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+        def observed(call: Any, layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
             if self.thread != threading.get_ident():
                 return call(layer, *args, **kwargs)
             if self._has_inner and layer is not self._model:
@@ -133,11 +132,8 @@ class _Layers:
                 self._names.pop()
                 self._has_inner.pop()
 
-        keras.layers.Layer.__call__ = observed
-        try:
+        with around_layer_calls(observed):
             yield
-        finally:
-            keras.layers.Layer.__call__ = call
 
     def _note(self, name: str, outputs: Any) -> None:
         self._num_calls[name] = self._num_calls.get(name, 0) + 1

@@ -10,6 +10,7 @@ from trainer.quiet import import_tensorflow
 
 import_tensorflow()
 
+import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 tf.config.set_logical_device_configuration(
@@ -23,3 +24,9 @@ def cache_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
     os.environ["XDG_CACHE_HOME"] = str(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def float32():
+    """Begin in Keras' default precision: a run that a test trains sets its own for the process."""
+    keras.config.set_dtype_policy("float32")

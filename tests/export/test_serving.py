@@ -13,15 +13,6 @@ MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.3, 0.4]
 CLASSES = ("ant", "bee", "cow")
 
 
-@pytest.fixture(autouse=True)
-def float32():
-    """Build in float32, whatever a run in this process has set."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    yield
-    keras.config.set_dtype_policy(before)
-
-
 def of(num_outputs, activation, class_names, standardised=True):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(

@@ -72,5 +72,5 @@ def _label(axes: Axes, statistic: str, text: str) -> None:
     else:
         axes.set(xlabel="recall", ylabel="precision")
         axes.set_title(f"precision-recall, mean average precision {text}", fontsize=10)
-        axes.legend(loc="lower left", fontsize=8)
+        axes.legend(loc="best", fontsize=8)
     axes.grid(alpha=0.3)

@@ -45,6 +45,7 @@ class DCGANTrainer(Trainer):
     """
 
     scores: Mapping[str, str] = {"energy_distance": "min"}
+    labels_are_classes = False  # but real and generated
 
     def __init__(
         self,

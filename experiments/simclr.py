@@ -53,6 +53,8 @@ class SimCLR(Trainer):
             smooths labels, which would spread them over the views that are left out.
     """
 
+    labels_are_classes = False  # but the places of other views
+
     def __init__(
         self,
         model: keras.Model,

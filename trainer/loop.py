@@ -109,7 +109,7 @@ class Chunk:
     def look_up(self, step: int) -> tuple[Batch, Batch]:
         """Return the batch of a step, to look at: as the feed gives it, and as the step sees it.
 
-        Random numbers are drawn as in the compiled steps, so these must have run once.
+        Random numbers are drawn as in the compiled steps. The position of the feed stays.
 
         Args:
             step: steps done before.
@@ -117,10 +117,13 @@ class Chunk:
         Raises:
             UnreadableExamplesError: naming examples on disk that cannot be read.
         """
-        plan = self._feed.plan(step, 1, CAPACITY)
+        feed = self._feed.apart()
+        plan = feed.plan(step, 1, CAPACITY)
+        if self._compiled is None:
+            self._compile(plan, tf.constant(step, tf.int64))
         prepare = tf.function(self._prepare, autograph=False, jit_compile=bool(self._jit) or None)
         try:
-            raw = self._feed.batch(plan, tf.constant(0))
+            raw = feed.batch(plan, tf.constant(0))
             return raw, prepare(raw, tf.constant(step, tf.int64))
         except tf.errors.OpError:
             self._feed.check(step, 1)

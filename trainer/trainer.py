@@ -83,6 +83,9 @@ class Trainer:
     scores: Mapping[str, str] = {}
     """What `test_step` returns beside the metrics: name to whether its `max` or `min` is best."""
 
+    labels_are_classes = True
+    """Whether loss and metrics compare with the data's own labels: pictures of evaluations do."""
+
     def __init__(
         self,
         model: keras.Model,

@@ -13,7 +13,7 @@ from tensorboard.plugins.hparams.api_pb2 import Status
 from test_fit import rows
 from test_run import train
 from test_writers import events
-from toy import toy_data, toy_trainer
+from toy import toy_arrays, toy_data, toy_trainer
 
 from trainer import config
 from trainer.__main__ import entry
@@ -23,9 +23,11 @@ from trainer.callbacks.histograms import Histograms
 from trainer.callbacks.model_graph import part
 from trainer.callbacks.precision_recall import PrecisionRecall
 from trainer.callbacks.predicted_images import PredictedImages
+from trainer.data.data import Data
 from trainer.report.hparams import settings_of
 from trainer.split_predictions import predict_split
 from trainer.trained_model import find_weights
+from trainer.trainer import Trainer
 
 DEFAULTS = ["duration=3ep", "eval_every=1ep"]
 
@@ -91,6 +93,16 @@ def test_observers_that_cannot_measure_the_data_are_left_out():
     fitting = toy_trainer(callbacks=callbacks, data=toy_data(class_names="abc"))
     assert set(fitting.test_metrics.observers) == {"confusion matrix", "precision and recall, 3"}
     assert set(fitting.evaluate()) == {"loss", "accuracy"}
+
+
+class OfSomethingElse(Trainer):
+    labels_are_classes = False
+
+
+def test_a_rule_with_labels_of_its_own_has_no_confusions():
+    callbacks = [ConfusionMatrixPicture(), PrecisionRecall()]
+    trainer = toy_trainer(OfSomethingElse, callbacks=callbacks, data=toy_data(class_names="abc"))
+    assert not trainer.test_metrics.observers
 
 
 def test_of_several_outputs_those_of_classes_are_shown(tmp_path):
@@ -179,6 +191,18 @@ def test_histograms_show_weights_and_gradients_and_change_nothing(tmp_path):
     assert {tag.split("/")[0] for tag in kernels} == {"weights", "gradients"}
     last = array(tags[next(tag for tag in kernels if tag.startswith("weights/"))][-1])
     assert last[:, 2].sum() == trainer.model.trainable_variables[0].numpy().size
+
+
+def test_looking_at_the_next_step_leaves_a_shuffled_data_set_where_it_stood(tmp_path):
+    losses = []
+    for callbacks in ([], [Histograms("0st")]):
+        tf.random.set_seed(0)
+        examples = tf.data.Dataset.from_tensor_slices(toy_arrays(40, 0)).shuffle(40, seed=1)
+        data = Data(train=examples.batch(8), val=toy_arrays(16, 1))
+        run_dir = tmp_path / str(len(callbacks))
+        toy_trainer(callbacks=callbacks, data=data, run_dir=run_dir, eval_every="2st").fit("10st")
+        losses.append([row["train/loss"] for row in rows(run_dir) if "train/loss" in row])
+    assert losses[0] == losses[1]
 
 
 def test_a_third_of_the_pictures_are_right_ones_where_there_are_so_many():

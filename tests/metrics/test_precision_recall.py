@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.metrics import precision_score, recall_score
 
 from trainer.metrics import PrecisionRecallCurves
@@ -8,7 +9,7 @@ RNG = np.random.default_rng(0)
 
 
 def _counted(labels, probabilities, weight=None, num_thresholds=11):
-    metric = PrecisionRecallCurves(probabilities.shape[1], num_thresholds)
+    metric = PrecisionRecallCurves(probabilities.shape[1], num_thresholds=num_thresholds)
     for half in (slice(0, 30), slice(30, None)):
         metric.update_state(
             labels[half], probabilities[half], None if weight is None else weight[half]
@@ -45,8 +46,16 @@ def test_answers_of_yes_and_no_are_counted_one_by_one():
     np.testing.assert_array_equal(certain[:2, 0, -1], [70, 0])
 
 
+def test_together_all_answers_make_one_curve():
+    labels, probabilities = RNG.integers(0, 3, 70), RNG.dirichlet([1, 1, 1], 70).astype("float32")
+    metric = PrecisionRecallCurves(3, is_together=True, num_thresholds=11)
+    metric.update_state(labels, probabilities)
+    apart = _counted(labels, probabilities)
+    np.testing.assert_allclose(metric.curves()[:4, 0], apart[:4].sum(axis=1), rtol=1e-6)
+
+
 def test_other_numbers_of_outputs_are_refused():
-    with pytest.raises(ValueError, match="num_outputs=3, but there are 2"):
-        PrecisionRecallCurves(3).update_state(np.zeros(4, "int32"), np.zeros((4, 2), "float32"))
+    with pytest.raises(ValueError, match=r"num_outputs=3, but their shape is \(4, 2\)"):
+        PrecisionRecallCurves(3).update_state(np.zeros(4, "int32"), tf.zeros((4, 2)))
     with pytest.raises(ValueError, match="num_thresholds=1: at least 2"):
         PrecisionRecallCurves(3, num_thresholds=1)

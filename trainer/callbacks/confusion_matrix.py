@@ -1,27 +1,31 @@
 """Which classes are taken for which: a picture in TensorBoard for each evaluation."""
 
 from trainer.callbacks.at_evaluations import AtEvaluations
-from trainer.data.data import class_outputs
 from trainer.metrics import ConfusionMatrix
 
 
 class ConfusionMatrixPicture(AtEvaluations):
     """Draws the confusion matrix of the validation split, counted inside the evaluation's steps.
 
-    It costs an evaluation nothing that can be measured, and a picture a tenth of a second beside
-    the steps. Where examples have no single class, nothing is drawn.
+    A picture takes a tenth of a second beside the steps. Where examples have no single class,
+    nothing is drawn.
 
     Args:
         at_most_every: the least distance between two pictures; see `AtEvaluations`.
+        max_classes: with more nothing is counted: it would take as much time as a small model.
     """
+
+    def __init__(self, at_most_every: str = "10%", max_classes: int = 1000) -> None:
+        super().__init__(at_most_every)
+        self._max_classes = max_classes
 
     def on_model_built(self) -> None:
         """Have evaluations count."""
         self._tags = []
-        data = self.trainer.data
-        for output in class_outputs(data) if len(data.class_names) >= 2 else ():
+        num_classes = len(self.trainer.data.class_names)
+        for output in self.class_outputs() if 2 <= num_classes <= self._max_classes else ():
             self._tags.append("confusion matrix" + (f" of {output}" if output else ""))
-            counts = ConfusionMatrix(len(data.class_names))
+            counts = ConfusionMatrix(num_classes)
             self.trainer.test_metrics.observe(self._tags[-1], counts, output)
 
     def show(self) -> None:

@@ -24,8 +24,9 @@ class ModelGraph(TrainerCallback):
         self._write()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the graph of a training step, where nothing was evaluated."""
-        self._write()
+        """Write the graph of a training step, where nothing is evaluated."""
+        if "val" not in self.trainer.data.feeds:
+            self._write()
 
     def _write(self) -> None:
         graph, writer = self.trainer.graph, self.trainer.writer
@@ -50,7 +51,7 @@ def part(graph: tf.compat.v1.GraphDef, name: str) -> tf.compat.v1.GraphDef:
     if not own:
         return graph
     prefix = f"{max(own, key=lambda scope: scopes[scope])}/"
-    of_model = tf.compat.v1.GraphDef(versions=graph.versions)
+    of_model = tf.compat.v1.GraphDef(versions=graph.versions, library=graph.library)
     inside = [node for node in graph.node if node.name.startswith(prefix)]
     taken = {word.lstrip("^").partition(":")[0] for node in inside for word in node.input}
     for node in graph.node:

@@ -6,7 +6,6 @@ from tensorboard.plugins.pr_curve.metadata import create_summary_metadata
 from tensorboard.util import tensor_util
 
 from trainer.callbacks.at_evaluations import AtEvaluations
-from trainer.data.data import class_outputs
 from trainer.metrics import PrecisionRecallCurves
 
 
@@ -30,12 +29,13 @@ class PrecisionRecall(AtEvaluations):
         """Have evaluations count, for models of one output for each class, and of one alone."""
         self._groups = {}
         num_classes = len(self.trainer.data.class_names)
-        for output in class_outputs(self.trainer.data) if num_classes else ():
+        is_together = num_classes > self._max_classes
+        for output in self.class_outputs():
             for num_outputs in {1, num_classes} if num_classes == 2 else {num_classes}:
                 group = "precision and recall" + (f" of {output}" if output else "")
                 name = f"{group}, {num_outputs}"
                 self._groups[name] = group
-                curves = PrecisionRecallCurves(num_outputs)
+                curves = PrecisionRecallCurves(num_outputs, is_together=is_together)
                 self.trainer.test_metrics.observe(name, curves, output)
 
     def show(self) -> None:
@@ -48,20 +48,11 @@ class PrecisionRecall(AtEvaluations):
     def _write(self, group: str, observer: PrecisionRecallCurves) -> None:
         names, curves = self.trainer.data.class_names, observer.curves()  # [6, K, T]
         shown = names[-1:] if observer.num_outputs == 1 else names
+        shown = ("all classes",) if observer.is_together else shown
         of_class = {name: curves[:, k] for k, name in enumerate(shown)}
-        if len(shown) > self._max_classes:
-            of_class = {"all classes": _together(curves)}
         for name, curve in of_class.items():
             if self.trainer.writer is not None:
                 self.trainer.writer.summary(_summary(group, name, curve), self.trainer.step, "val")
-
-
-def _together(curves: np.ndarray) -> np.ndarray:
-    """Return the curve of all answers, whatever their class: float32 [6, T]."""
-    true, false, true_no, false_no = curves[:4].sum(axis=1)
-    precision = np.divide(true, true + false, out=np.ones_like(true), where=true + false > 0)
-    recall = np.divide(true, true + false_no, out=np.zeros_like(true), where=true + false_no > 0)
-    return np.stack([true, false, true_no, false_no, precision, recall])
 
 
 def _summary(group: str, name: str, curve: np.ndarray) -> Summary:

@@ -42,11 +42,11 @@ class PredictedImages(AtEvaluations):
         """Predict the first validation images, and draw some."""
         trainer, writer = self.trainer, self.trainer.writer
         names = trainer.data.class_names
-        if writer is None or not names or not trainer.data.has_images:
+        if writer is None or None not in self.class_outputs() or not trainer.data.has_images:
             return
         batch = {k: x[: self._num_looked_at] for k, x in trainer.data.example_batch("val").items()}
         labels = labels_of(batch)
-        if isinstance(labels, Mapping) or not labels.dtype.is_integer or labels.shape.rank != 1:
+        if not labels.dtype.is_integer or labels.shape.rank != 1:
             return
         with trainer.updater.averaged_weights():
             outputs = trainer.model(model_inputs(batch), training=False)

@@ -1,5 +1,6 @@
 """TensorBoard's custom-scalars page: training and validation in one chart for each metric."""
 
+import re
 from typing import Any
 
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -30,8 +31,9 @@ class ScalarsLayout(TrainerCallback):
 
 def _charts(title: str, tags: list[str]) -> layout_pb2.Category:
     # A chart is of tags, in whichever runs have them: those of train/ and val/ are the same.
-    charts = [
-        layout_pb2.Chart(title=tag, multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$"]))
-        for tag in tags
-    ]
-    return layout_pb2.Category(title=title, chart=charts)
+    category = layout_pb2.Category(title=title)
+    for tag in tags:
+        pattern = f"^{re.escape(tag)}$"
+        lines = layout_pb2.MultilineChartContent(tag=[pattern])
+        category.chart.append(layout_pb2.Chart(title=tag, multiline=lines))
+    return category

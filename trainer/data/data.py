@@ -55,7 +55,7 @@ class Data:
         seed: int = 0,
         feed: str = "auto",
     ) -> None:
-        self.class_names = tuple(class_names)
+        self.class_names = tuple(str(name) for name in class_names)
         self.seed = seed
         self.transform = Transform(augment, mean, std, seed)
         self.feeds: dict[str, Feed] = {}
@@ -159,11 +159,3 @@ def labels_of(batch: Batch) -> Any:
     if "label" in batch:
         return batch["label"]
     return {k.partition("/")[2]: tensor for k, tensor in batch.items() if is_label(k)}
-
-
-def class_outputs(data: Data) -> list[str | None]:
-    """Return the names of the outputs whose labels are class numbers; [None] of a single output."""
-    labels = labels_of(data.evaluated_batch())
-    if not isinstance(labels, Mapping):
-        return [None]
-    return [name for name, label in labels.items() if label.dtype.is_integer]

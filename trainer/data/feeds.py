@@ -42,6 +42,10 @@ class Feed(Protocol):
     def in_order(self) -> "Feed":
         """Return a feed of each of these examples once, in order: what an evaluation takes."""
 
+    def apart(self) -> "Feed":
+        """Return a feed of the same batches with a position of its own."""
+        return copy.copy(self)
+
     def check(self, first_step: int, num_steps: int) -> None:
         """Find out, when a chunk of these steps has failed, whether its examples are at fault.
 
@@ -124,6 +128,12 @@ class DatasetFeed(Feed):
     def in_order(self) -> "DatasetFeed":
         """Return a feed of each example once, in the order that the data set gives them."""
         return DatasetFeed(self._dataset, training=False)
+
+    def apart(self) -> "DatasetFeed":
+        """Return a feed of the same batches with an iterator of its own."""
+        same = copy.copy(self)
+        same._iterator = None
+        return same
 
     def plan(self, first_step: int, num_steps: int, capacity: int) -> Iterator[Batch]:
         """Return an iterator that stands before batch `first_step`."""

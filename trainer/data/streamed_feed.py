@@ -1,5 +1,6 @@
 """Batches read from disk while the model trains: a `tf.data` pipeline over example indices."""
 
+import copy
 import sys
 from collections.abc import Iterator
 
@@ -59,6 +60,12 @@ class StreamedFeed(Feed):
         """Return a feed of each example once, in order."""
         order = SequentialOrder(self.num_examples, self.batch_size)
         return StreamedFeed(self._arrays, order, self._num_parallel)
+
+    def apart(self) -> "StreamedFeed":
+        """Return a feed of the same batches with an iterator of its own."""
+        same = copy.copy(self)
+        same._position = -1
+        return same
 
     def plan(self, first_step: int, num_steps: int, capacity: int) -> Iterator[Batch]:
         """Return an iterator that stands before batch `first_step`."""

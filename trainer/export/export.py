@@ -80,11 +80,13 @@ def export(
         if check:
             check(Exported(staged, name, text, serving))
         if staged.is_file():
+            staged.replace(output)
             card_beside(staged).write_text(text)
             card_beside(staged).replace(card_beside(output))
-        elif output.exists():
-            output.replace(Path(folder) / "before")  # a folder cannot be replaced at once
-        staged.replace(output)
+        else:
+            if output.exists():
+                output.replace(Path(folder) / "before")  # a folder cannot be replaced at once
+            staged.replace(output)
     return Exported(output, name, text, serving)
 
 
@@ -127,7 +129,8 @@ def _silent_stderr() -> Iterator[None]:
 
 @contextmanager
 def _folder_of(output: Path) -> Iterator[None]:
-    """Make the folder that a file is put in; leave it only with something in it."""
+    """Make the folder that a file is put in; if it is new, leave it only with something in it."""
+    is_new = not output.parent.exists()
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         yield
@@ -137,5 +140,6 @@ def _folder_of(output: Path) -> Iterator[None]:
             "or choose another --output"
         ) from error
     finally:
-        with suppress(OSError):
-            output.parent.rmdir()
+        if is_new:
+            with suppress(OSError):
+                output.parent.rmdir()

@@ -137,7 +137,7 @@ class MetricSet:
         for name in list(self.observers):
             try:
                 self._update(name, examples, labels, outputs, weight)
-            except ValueError:
+            except (ValueError, TypeError, IndexError, tf.errors.OpError):
                 del self.observers[name]
         strategy = tf.distribute.get_strategy()
         strategy.run(self.update, (labels, outputs, weight, losses))

@@ -15,6 +15,7 @@ class PrecisionRecallCurves(keras.metrics.Metric):
 
     Args:
         num_outputs: K, probabilities of an example: one for each class or yes-or-no label.
+        is_together: whether all answers are counted together, whatever their class: one curve.
         num_thresholds: T, evenly spaced from 0 to 1, at least 2. TensorBoard's own default is 127.
         name: the metric's name.
         dtype: of the counts.
@@ -28,6 +29,7 @@ class PrecisionRecallCurves(keras.metrics.Metric):
     def __init__(
         self,
         num_outputs: int,
+        is_together: bool = False,
         num_thresholds: int = 127,
         name: str = "precision_recall",
         dtype: Any = None,
@@ -36,9 +38,11 @@ class PrecisionRecallCurves(keras.metrics.Metric):
             raise ValueError(f"num_thresholds={num_thresholds}: at least 2")
         super().__init__(name=name, dtype=dtype)
         self.num_outputs = num_outputs
+        self.is_together = is_together
+        self._num_curves = 1 if is_together else num_outputs
         self.num_thresholds = num_thresholds
         self.counts = self.add_weight(
-            shape=(2, num_outputs, num_thresholds), initializer="zeros", name="counts"
+            shape=(2, self._num_curves, num_thresholds), initializer="zeros", name="counts"
         )
 
     def update_state(
@@ -54,11 +58,12 @@ class PrecisionRecallCurves(keras.metrics.Metric):
         Raises:
             ValueError: if K is not `num_outputs`, or there are several outputs.
         """
-        num, steps = self.num_outputs, self.num_thresholds - 1
+        num, num_curves, steps = self.num_outputs, self._num_curves, self.num_thresholds - 1
         if isinstance(probabilities, Mapping):
             raise ValueError(f"is of one output, but there are {', '.join(probabilities)}")
-        if probabilities.shape[-1] != num:
-            raise ValueError(f"num_outputs={num}, but there are {probabilities.shape[-1]}")
+        probabilities = tf.convert_to_tensor(probabilities)
+        if probabilities.shape.rank != 2 or probabilities.shape[-1] != num:
+            raise ValueError(f"num_outputs={num}, but their shape is {probabilities.shape}")
         labels = tf.convert_to_tensor(labels)
         if labels.shape.rank == 1:
             labels = tf.one_hot(labels, num)
@@ -66,16 +71,18 @@ class PrecisionRecallCurves(keras.metrics.Metric):
         is_positive = tf.cast(tf.cast(labels, tf.float32) > 0.5, tf.int32)
         # The last threshold that a probability reaches.
         reached = tf.cast(tf.floor(tf.clip_by_value(probabilities, 0.0, 1.0) * steps), tf.int32)
-        cells = (is_positive * num + tf.range(num)) * (steps + 1) + reached
+        curve = tf.zeros(num, tf.int32) if self.is_together else tf.range(num)
+        cells = (is_positive * num_curves + curve) * (steps + 1) + reached
         sums = tf.math.unsorted_segment_sum(
-            tf.repeat(weight, num), tf.reshape(cells, [-1]), 2 * num * (steps + 1)
+            tf.repeat(weight, num), tf.reshape(cells, [-1]), 2 * num_curves * (steps + 1)
         )
-        self.counts.assign_add(tf.reshape(sums, [2, num, steps + 1]))
+        self.counts.assign_add(tf.reshape(sums, [2, num_curves, steps + 1]))
 
     def result(self) -> tf.Tensor:
         """Return the sums of the examples' weights, float32 [2, K, T]: negatives, then positives.
 
-        By the last threshold `t / (T - 1)` that the probability reaches.
+        K is 1 where all are counted together, and t the last threshold, `t / (T - 1)`, that the
+        probability reaches.
         """
         return self.counts.value
 
@@ -100,5 +107,5 @@ class PrecisionRecallCurves(keras.metrics.Metric):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        own = {"num_outputs": self.num_outputs, "num_thresholds": self.num_thresholds}
-        return super().get_config() | own
+        own = ("num_outputs", "is_together", "num_thresholds")
+        return super().get_config() | {name: getattr(self, name) for name in own}

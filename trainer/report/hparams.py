@@ -69,7 +69,7 @@ def _flat(node: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for key, value in node.items():
         name = f"{prefix}{key}"
-        if name in _LEFT_OUT:
+        if name in _LEFT_OUT or key in ("_partial_", "_convert_"):
             continue
         if key == "_target_":
             found.append((prefix.removesuffix("."), str(value).rpartition(".")[2]))
@@ -77,6 +77,6 @@ def _flat(node: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
             found += _flat(value, f"{name}.")
         elif isinstance(value, bool | int | float | str):
             found.append((name, value))
-        elif not key.startswith("_"):
+        else:
             found.append((name, str(value)))
     return found

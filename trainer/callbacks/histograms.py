@@ -15,7 +15,8 @@ class Histograms(AtEvaluations):
 
     The gradients are those of the training rule, after unscaling and before clipping: the next
     step is run once more, operation by operation, and taken back, which takes as long as some
-    steps. So this is no default.
+    steps. So this is no default. A `tf.data.Dataset` must give the same examples again, as for a
+    run that is taken up.
 
     Args:
         at_most_every: the least distance between two; see `AtEvaluations`.

@@ -122,6 +122,9 @@ def with_facts(**changed):
         (with_facts(labels={"": [1]}), "does not say what the model takes: its labels"),
         (with_facts(inputs={}), "its model cannot be built"),
         (with_facts(standardisation={"mean": [0.0]}), "does not say what the model takes"),
+        (with_facts(standardisation={"mean": [0, 0], "std": [1, 1]}), "of 2 and 2 channels, not 1"),
+        (with_facts(standardisation={"mean": [0.0], "std": [0.0]}), "finite numbers, std above 0"),
+        (with_facts(standardisation={"mean": [1e999], "std": [1]}), "finite numbers, std above 0"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(run_dir, change, message):

@@ -5,6 +5,7 @@ For what uses a model once it is trained: a teacher, a prediction, an export. Wh
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,11 +161,25 @@ def _recorded(path: Path) -> dict[str, Any]:
     lacking = problem(facts, _RECORDED, "it")
     if not lacking and "labels" in facts:  # runs of before have none
         lacking = problem(facts["labels"], _LABELS, "its labels")
-    if not lacking and facts["standardisation"].keys() not in (set(), {"mean", "std"}):
-        lacking = "its standardisation has not both mean and std"
+    lacking = lacking or _wrong_with(facts["standardisation"], facts["inputs"].get("image"))
     if lacking:
         raise ConfigError(
             f"{path}: does not say what the model takes: {lacking}; the command that trained it, "
             "given once more, writes it anew"
         )
     return dict(facts)
+
+
+def _wrong_with(standardisation: Mapping[str, list[float]], image: Any) -> str | None:
+    """Return what is wrong with the numbers that images are standardised by, or None."""
+    if not standardisation:
+        return None
+    if standardisation.keys() != {"mean", "std"}:
+        return "its standardisation has not both mean and std"
+    mean, std = standardisation["mean"], standardisation["std"]
+    num_channels = image["shape"][-1] if image and image["shape"] else 1
+    if len(mean) != len(std) or len(mean) not in (1, num_channels):
+        return f"its standardisation is of {len(mean)} and {len(std)} channels, not {num_channels}"
+    if not all(map(math.isfinite, (*mean, *std))) or min(std) <= 0:
+        return "its standardisation is not of finite numbers, std above 0"
+    return None

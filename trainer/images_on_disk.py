@@ -2,7 +2,9 @@
 
 import glob
 import io
+import math
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -75,11 +77,16 @@ def pixels_as_they_are(path: str, channels: int) -> np.ndarray:
     """Return an image in its own size: uint8 [H, W, channels].
 
     Raises:
-        Exception: of many kinds, where it cannot be read.
+        Exception: of many kinds, where Pillow cannot read it or finds it too large. It refuses some
+            files that TensorFlow reads.
     """
     contents = Path(path).read_bytes()
-    with Image.open(io.BytesIO(contents), formats=FORMATS) as image:
-        width, height = image.size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is an error below
+        with Image.open(io.BytesIO(contents), formats=FORMATS) as image:
+            width, height = image.size
+    if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):
+        raise ValueError(f"{width} x {height} pixels are too many")
     return decode_with_pillow(contents, (height, width), channels)
 
 

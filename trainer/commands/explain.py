@@ -63,6 +63,9 @@ def _images(words: Namespace) -> int:
     done = len(paths) - len(found.unread)
     if done:
         console.print(f"Grad-CAM of {found.layer}, {done:,} images", markup=False)
+        for file in found.as_taken:
+            line = f"  note    {file}: shown in the size that the model takes, not its own"
+            console.print(line, markup=False, soft_wrap=True)
         for file in found.empty:
             line = f"  note    {file}: nothing in this layer's map speaks for it (all dark)"
             console.print(line, markup=False, soft_wrap=True)

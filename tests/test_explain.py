@@ -301,6 +301,7 @@ def test_a_file_whose_name_is_not_utf8_is_explained(cnn, tmp_path, capsys):
         (["--embeddings", "val", "a.png"], "a.png: --embeddings takes KEY=VALUE"),
         (["--embeddings", "val", "--layer", "a"], "--layer a: is for images"),
         (["--embeddings", "validation"], "invalid choice: 'validation'"),
+        (["a.png", "--limit", "5"], "--limit 5: is for --embeddings, not for images"),
         (["--embeddings", "val", "--limit", "0"], "--limit 0: at least 1"),
         (["--embeddings", "val", "data.rot=x"], "data.rot=x: no such setting"),
     ],

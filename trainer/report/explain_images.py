@@ -87,7 +87,7 @@ def explain_images(
                 except Exception:  # of many kinds, see decoding.read_header
                     image = shown(images[place])
                     as_taken.append(file)
-                title = _title(answer, values, int(best[place]), int(columns[place]))
+                title = printable(_title(answer, values, int(best[place]), int(columns[place])))
                 overlay = overlaid(image, heats[place])
                 explanation = Explanation(file, title, image, overlay)
                 content = picture(explanation, layer)

@@ -50,3 +50,9 @@ def test_help_ends_well_and_says_what_the_command_does(parser, capsys):
         parser.parse_args(["--help"])
     assert stop.value.code in (0, None)
     assert "Says what a model is." in capsys.readouterr().out
+
+
+def test_the_name_of_a_folder_that_is_too_long_is_told_in_one_line(parser):
+    with pytest.raises(ConfigError, match=r"xxx: cannot be read \(File name too long\)") as caught:
+        parser.parse_args(["x" * 300])
+    assert "\n" not in str(caught.value)

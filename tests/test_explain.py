@@ -1,5 +1,10 @@
 """Where a model looks, and what it makes of a split: `explain`."""
 
+import os
+import struct
+import zlib
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -242,6 +247,52 @@ def test_explain_writes_pictures_and_goes_on_after_a_broken_file(cnn, tmp_path, 
     assert len(tags["explain"]) == 1
 
 
+def with_chunk(path, kind, content, checksum=None):
+    """Put a chunk behind the header of a PNG file."""
+    png = path.read_bytes()
+    checksum = zlib.crc32(kind + content) if checksum is None else checksum
+    chunk = struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+    path.write_bytes(png[:33] + chunk + png[33:])
+
+
+def test_what_tensorflow_alone_reads_is_shown_as_the_model_takes_it(
+    cnn, tmp_path, capsys, monkeypatch, recwarn
+):
+    images = [tmp_path / f"{name}.png" for name in ("checksum", "text", "warned", "large", "good")]
+    sides = (8, 8, 15, 30, 8)
+    for path, side in zip(images, sides, strict=True):
+        Image.fromarray(RNG.integers(0, 256, (side, side, 3), np.uint8)).save(path)
+    with_chunk(images[0], b"tEXt", b"Comment\0text", checksum=1)
+    with_chunk(images[1], b"zTXt", b"Comment\0\0" + zlib.compress(bytes(2**21)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)
+    assert entry(["explain", str(cnn), *map(str, images)]) == 0
+    printed, errors = capsys.readouterr()
+    assert "5 images" in printed and not errors
+    noted = [line for line in printed.splitlines() if "shown in the size" in line]
+    assert [line.split()[1] for line in noted] == [f"{path}:" for path in images[:4]]
+    assert not [w for w in recwarn if issubclass(w.category, Image.DecompressionBombWarning)]
+    assert len(list((cnn / "report" / "explain").glob("*.png"))) == 5
+
+
+def test_an_error_on_the_way_leaves_the_event_file_closed(cnn, tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.png")
+    closed = []
+    monkeypatch.setattr(
+        "trainer.report.explain_images.EventFile.close", lambda *_: closed.append(1)
+    )
+    monkeypatch.setattr("trainer.report.explain_images.picture", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        entry(["explain", str(cnn), str(tmp_path / "a.png")])
+    assert len(closed) == 1
+
+
+def test_a_file_whose_name_is_not_utf8_is_explained(cnn, tmp_path, capsys):
+    path = Path(os.fsdecode(os.fsencode(tmp_path / "a") + b"\xff.png"))
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+    assert entry(["explain", str(cnn), str(path)]) == 0
+    assert set(events(cnn / "report" / "explain")) == {"explain", "explain/a\ufffd"}
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -250,6 +301,7 @@ def test_explain_writes_pictures_and_goes_on_after_a_broken_file(cnn, tmp_path, 
         (["--embeddings", "val", "a.png"], "a.png: --embeddings takes KEY=VALUE"),
         (["--embeddings", "val", "--layer", "a"], "--layer a: is for images"),
         (["--embeddings", "validation"], "invalid choice: 'validation'"),
+        (["a.png", "--limit", "5"], "--limit 5: is for --embeddings, not for images"),
         (["--embeddings", "val", "--limit", "0"], "--limit 0: at least 1"),
         (["--embeddings", "val", "data.rot=x"], "data.rot=x: no such setting"),
     ],

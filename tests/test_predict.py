@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 
 import keras
 import numpy as np
@@ -156,6 +157,19 @@ def test_links_to_folders_are_followed_once(tmp_path):
     assert find_images([str(tmp_path / "links")]) == [f"{tmp_path}/links/cat/1.png"]
 
 
+def test_pipes_in_a_folder_are_left_out_and_broken_links_named(run_dir, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "broken.png").symlink_to(tmp_path / "gone")
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "good.png")
+    paths = [f"{tmp_path}/broken.png", f"{tmp_path}/good.png"]
+    assert find_images([str(tmp_path)]) == paths
+    assert entry(["predict", str(run_dir), str(tmp_path)]) == 1
+    assert f"{paths[0]}: cannot be read: No such file" in capsys.readouterr().err
+
+
+TOO_LONG = "x" * 300
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -163,6 +177,10 @@ def test_links_to_folders_are_followed_once(tmp_path):
         (["{}"], "no images in this folder"),
         (["{}/*.png"], "no image matches this pattern"),
         (["/dev/null"], "/dev/null: neither a file nor a folder"),
+        ([TOO_LONG], "xx: cannot be read (File name too long)"),
+        ([f"{TOO_LONG}*"], "xx*: cannot be read (File name too long)"),
+        (["~nobody_of_that_name/x.png"], "x.png: cannot be read (Could not determine home"),
+        (["x.png", "--csv", TOO_LONG], "xx: cannot be written (File name too long)"),
         (["x.png", "--top", "0"], "--top 0: at least 1"),
         (["x.png", "--batch-size", "0"], "--batch-size 0: at least 1"),
         (["x.png", "--csv", "{}"], "a folder; give the name of a file"),
@@ -226,6 +244,13 @@ KINDS = {
         ["value"],
         "1.2",
     ),
+    "a value for class numbers, as of a squared error": (
+        trained_of(lambda x: -90 * x[:, 1:2], "linear", ["no", "yes"], {None: CLASS}),
+        {None: Answer("values", ("value",), 1)},
+        [-36],
+        ["value"],
+        "-36",
+    ),
     "one logit for each of three classes": (
         trained_of(lambda x: x, "sigmoid", "abc", {None: CLASS}),
         {None: Answer("classes", ("a", "b", "c"), 3)},
@@ -256,6 +281,29 @@ def words_of(answers, row):
     table.add("a.png", row)
     table.show(console)
     return [line.split()[1:] for line in console.file.getvalue().splitlines() if "a.png" in line]
+
+
+FORGED = ("ant\x1b]0;owned\x07", "bee\x1b[2J", "cat\ud800")
+
+
+@pytest.mark.parametrize("kind", ["classes", "labels", "values"])
+def test_names_of_a_forged_run_send_nothing_to_the_terminal(kind):
+    file = io.StringIO()
+    table = PredictionTable({"out\x1b[1m": Answer(kind, FORGED, 3)}, 3)
+    for name in ("a.png", "b\x1b[2J.png"):
+        table.add(name, {"out\x1b[1m": np.array([0.2, 0.9, 0.7])})
+    table.show(Console(file=file, width=300))
+    shown = file.getvalue()
+    assert "b�[2J.png" in shown and all(text in shown for text in ("ant�]", "bee�[2J", "cat�"))
+    assert shown.replace("\n", "").isprintable()
+    assert kind == "values" or "of 2 images" in shown or kind == "labels"
+
+
+def test_a_csv_file_that_cannot_hold_a_name_is_told_in_one_line(tmp_path):
+    answers = {None: Answer("classes", FORGED, 3)}
+    with pytest.raises(ConfigError, match="cannot be written"), csv_of(tmp_path / "a", answers):
+        pytest.fail("it was opened")
+    assert not list(tmp_path.iterdir())
 
 
 def test_several_outputs_are_told_by_name(tmp_path):

@@ -84,8 +84,11 @@ def _kind(trained: TrainedModel, name: str | None, output: tf.Tensor) -> str:
     label = (trained.labels or {}).get(name)
     num_outputs, num_classes = output.shape[-1], len(trained.class_names)
     if label is not None:
-        if label.dtype.is_integer or applied == "softmax":
+        if applied == "softmax":
             return "classes"
+        if label.dtype.is_integer:
+            # One output that no sigmoid follows is of any size: a number, and no probability.
+            return "values" if num_outputs == 1 and applied != "sigmoid" else "classes"
         return "labels" if applied == "sigmoid" and num_classes else "values"
     # A run that did not write down its labels: what is likely.
     if applied == "softmax":

@@ -42,6 +42,10 @@ def run_folder(text: str) -> Path:
         argparse.ArgumentTypeError: if there is none.
     """
     path = Path(text)
-    if not path.is_dir():
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:  # such as a name too long
+        raise argparse.ArgumentTypeError(f"{text}: cannot be read ({error.strerror})") from error
+    if not is_folder:
         raise argparse.ArgumentTypeError(f"{text}: no such folder; give the folder of a run")
     return path

@@ -5,7 +5,6 @@ files. TensorBoard's own writer spends 14 microseconds on a record in Python's c
 scalar's message. Here the records of many steps are copies of one, made as an array of bytes.
 """
 
-import io
 import struct
 import time
 from collections.abc import Mapping
@@ -76,10 +75,11 @@ class EventFile:
 
     def figure(self, tag: str, step: int, figure: "Figure") -> None:
         """Append a figure of matplotlib as a picture."""
-        png = io.BytesIO()
-        figure.savefig(png, format="png")
+        from trainer.report.figures import png  # with matplotlib
+
+        content = png(figure)
         width, height = figure.canvas.get_width_height()
-        self._pictures(tag, step, width, height, [png.getvalue()])
+        self._pictures(tag, step, width, height, [content])
 
     def summary(self, step: int, summary: Summary) -> None:
         """Append what one of TensorBoard's `summary` modules has made."""

@@ -2,7 +2,10 @@
 
 import glob
 import io
+import math
 import os
+import stat
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -32,7 +35,12 @@ def find_images(words: Sequence[str]) -> list[str]:
     """
     found: dict[str, None] = {}
     for word in words:
-        found |= dict.fromkeys(os.path.normpath(path) for path in _of_word(word))
+        try:
+            paths = _of_word(word)
+        except (OSError, RuntimeError) as error:  # a name too long; no home of `~`
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(f"{word}: cannot be read ({reason})") from error
+        found |= dict.fromkeys(map(os.path.normpath, paths))
     return list(found)
 
 
@@ -75,17 +83,21 @@ def pixels_as_they_are(path: str, channels: int) -> np.ndarray:
     """Return an image in its own size: uint8 [H, W, channels].
 
     Raises:
-        Exception: of many kinds, where it cannot be read.
+        Exception: of many kinds, where Pillow cannot read it or finds it too large. It refuses some
+            files that TensorFlow reads.
     """
     contents = Path(path).read_bytes()
-    with Image.open(io.BytesIO(contents), formats=FORMATS) as image:
-        width, height = image.size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it is an error below
+        with Image.open(io.BytesIO(contents), formats=FORMATS) as image:
+            width, height = image.size
+    if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):
+        raise ValueError(f"{width} x {height} pixels are too many")
     return decode_with_pillow(contents, (height, width), channels)
 
 
-def printable(path: str) -> str:
-    """Return a file's name to be shown: without control characters and broken encodings."""
-    text = os.fsencode(path).decode(errors="replace")
+def printable(text: str) -> str:
+    """Return a file's or a class' name to be shown: no control characters or broken encodings."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -126,8 +138,20 @@ def _inside(folder: Path) -> list[str]:
             folders.clear()
             continue
         been.add(real)
-        found += [f"{parent}/{name}" for name in names if _is_image(name)]
+        paths = [f"{parent}/{name}" for name in names if _is_image(name)]
+        found += [path for path in paths if not _is_other(path)]
     return sorted(found)
+
+
+def _is_other(path: str) -> bool:
+    """Return whether it is a pipe, which would be waited for, a folder or the like.
+
+    What cannot be looked at, such as a broken link, is none: reading it tells of it.
+    """
+    try:
+        return not stat.S_ISREG(Path(path).stat().st_mode)
+    except OSError:
+        return False
 
 
 def _is_image(name: str) -> bool:

@@ -45,6 +45,12 @@ def test_a_run_that_lost_its_config_is_found(tmp_path, runs):
     assert runs[0] in run_folders([str(tmp_path)])[0]
 
 
+@pytest.mark.parametrize("word", ["x" * 300, "x" * 300 + "*"])
+def test_a_word_too_long_is_refused(word):
+    with pytest.raises(ConfigError, match=r"xxx\*?: cannot be read \(File name too long"):
+        run_folders([word])
+
+
 @pytest.mark.parametrize("word", ["lr=0.1,seed=1", "nothing*", "no/such/*", ""])
 def test_a_word_that_names_nothing_is_refused(tmp_path, runs, word):
     with pytest.raises(ConfigError, match="no such folder") as error:

@@ -1,4 +1,6 @@
 import logging
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,9 @@ def save(path, pixels, **options):
 def random_pixels(seed, height=6, width=5, channels=3):
     shape = (height, width) if channels == 1 else (height, width, channels)
     return np.random.default_rng(seed).integers(0, 256, size=shape, dtype=np.uint8)
+
+
+COLOURS = random_pixels(7)
 
 
 def load(root, **arguments):
@@ -49,6 +54,11 @@ def test_class_folder_reads_the_pixels_in_sorted_order(colour_folder):
         splits["train"]["image"], [random_pixels(seed) for seed in (0, 1, 2, 10, 11, 12)]
     )
     np.testing.assert_array_equal(splits["test"]["image"][1], random_pixels(19))
+
+
+def test_class_folder_reads_names_that_are_not_utf8(colour_folder):
+    save(Path(os.fsdecode(bytes(colour_folder / "train" / "cat") + b"/3\xff.png")), COLOURS)
+    np.testing.assert_array_equal(load(colour_folder)[1]["train"]["image"][3], COLOURS)
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])

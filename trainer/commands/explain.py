@@ -38,7 +38,9 @@ def main(arguments: list[str]) -> int:
     for word in words.images if words.embeddings else ():
         if "=" not in word:
             raise ConfigError(f"{word}: --embeddings takes KEY=VALUE, such as data.root=DIR")
-    if words.limit < 1:
+    if words.limit is not None and not words.embeddings:
+        raise ConfigError(f"--limit {words.limit}: is for --embeddings, not for images")
+    if words.limit is not None and words.limit < 1:
         raise ConfigError(f"--limit {words.limit}: at least 1")
     for option, value in (("--layer", words.layer), ("--class", words.class_name)):
         if value is not None and words.embeddings:
@@ -63,6 +65,9 @@ def _images(words: Namespace) -> int:
     done = len(paths) - len(found.unread)
     if done:
         console.print(f"Grad-CAM of {found.layer}, {done:,} images", markup=False)
+        for file in found.as_taken:
+            line = f"  note    {file}: shown in the size that the model takes, not its own"
+            console.print(line, markup=False, soft_wrap=True)
         for file in found.empty:
             line = f"  note    {file}: nothing in this layer's map speaks for it (all dark)"
             console.print(line, markup=False, soft_wrap=True)
@@ -80,7 +85,7 @@ def _embeddings(words: Namespace) -> int:
     from trainer.report.projector import write_embeddings
 
     run_dir, split, overrides = words.run_dir, words.embeddings, words.images
-    written = write_embeddings(run_dir, split, words.limit, words.weights, overrides)
+    written = write_embeddings(run_dir, split, words.limit or LIMIT, words.weights, overrides)
     console.print(
         f"{split}: {written.num_examples:,} embeddings of {written.size} numbers, "
         f"what the layer {written.layer} is given",
@@ -113,7 +118,7 @@ def _parser() -> CommandParser:
     )  # fmt: skip
     parser.add_argument("--embeddings", metavar="SPLIT", choices=SPLITS, help="|".join(SPLITS))
     parser.add_argument(
-        "--limit", metavar="N", type=int, default=LIMIT,
+        "--limit", metavar="N", type=int,
         help=f"embeddings of at most so many examples, spread over the split (default {LIMIT:,})",
     )  # fmt: skip
     parser.add_argument("--weights", choices=("best", "last"), default="best")

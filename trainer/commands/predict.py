@@ -37,8 +37,8 @@ def main(arguments: list[str]) -> int:
         raise ConfigError(f"--top {words.top}: at least 1")
     if words.batch_size is not None and words.batch_size < 1:
         raise ConfigError(f"--batch-size {words.batch_size}: at least 1")
-    if words.csv and words.csv.is_dir():
-        raise ConfigError(f"--csv {words.csv}: a folder; give the name of a file")
+    if words.csv:
+        _check_csv(words.csv)
 
     from trainer.quiet import import_tensorflow
 
@@ -77,6 +77,15 @@ def main(arguments: list[str]) -> int:
     if unread:
         print(f"{len(unread):,} of {len(paths):,} files could not be read", file=sys.stderr)
     return 1 if unread else 0
+
+
+def _check_csv(path: Path) -> None:
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        raise ConfigError(f"--csv {path}: cannot be written ({error.strerror})") from error
+    if is_folder:
+        raise ConfigError(f"--csv {path}: a folder; give the name of a file")
 
 
 def _parser() -> CommandParser:

@@ -23,13 +23,20 @@ def run_folders(words: Sequence[str]) -> tuple[list[Path], list[str]]:
     """
     folders: dict[Path, Path] = {}  # the real folder to the name it was first found by
     foreign = []
-    for place in (place for word in words for place in _places(word)):
+    for place in (place for word in words for place in _existing(word)):
         found = _runs_in(place)
         if not found:
             foreign.append(f"{place}: not a run, and it holds none")
         for folder in found:
             folders.setdefault(folder.resolve(), folder)
     return list(folders.values()), foreign
+
+
+def _existing(word: str) -> list[Path]:
+    try:
+        return _places(word)
+    except OSError as error:  # such as a name too long
+        raise ConfigError(f"{word}: cannot be read ({error.strerror})") from error
 
 
 def _places(word: str) -> list[Path]:

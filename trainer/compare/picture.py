@@ -1,6 +1,5 @@
 """The learning curves of many runs in one picture: a colour for each setting."""
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from trainer.compare.comparison import Comparison
 from trainer.compare.groups import Group
 from trainer.compare.tables import label
 from trainer.disk import write_whole
+from trainer.report.figures import png
 from trainer.report.learning_curves import Curve, panels, read
 
 MAX_COLOURED = 10
@@ -57,9 +57,7 @@ def draw(comparison: Comparison, path: Path) -> None:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3)
     figure.legend(handles, labels, loc="outside lower center", ncols=num_columns, fontsize=9)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    write_whole(path, picture.getvalue())
+    write_whole(path, png(figure))
 
 
 def mean_curve(curves: Sequence[Curve]) -> Curve:

@@ -1,6 +1,5 @@
 """How many examples each class has: in words, with a warning where they differ, and a picture."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +130,8 @@ def plot_class_distribution(distribution: ClassDistribution, path: Path) -> None
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
+    from trainer.report.figures import png
+
     counts, names = distribution.counts, distribution.class_names
     is_named = len(names) <= NUM_NAMED
     height = 1.3 + (0.24 * len(names) if is_named else 7)  # inches
@@ -159,6 +160,4 @@ def plot_class_distribution(distribution: ClassDistribution, path: Path) -> None
         panels[0].set_ylabel("class number", fontsize=9)
     panels[0].set_ylim(len(names) - 0.5, -0.5)  # the first class on top
     figure.supxlabel("examples" if distribution.exclusive else "examples that are yes", fontsize=9)
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    write_whole(path, png.getvalue())
+    write_whole(path, png(figure))

@@ -78,7 +78,7 @@ class ImageFiles(ArrayOnDisk):
     def reader(self) -> Callable[[tf.Tensor], tf.Tensor]:
         """Return the function rows, int32 [B] -> uint8 [B, H, W, C], to be traced."""
         # An eager tensor: made while tracing, it would be copied into the graph.
-        paths = tf.constant([str(self.root / path) for path in self.paths])
+        paths = tf.constant([os.fsencode(self.root / path) for path in self.paths])
 
         def read_one(path: tf.Tensor) -> tf.Tensor:
             return decode(tf.io.read_file(path), self.image_size, self.channels, self.uniform)

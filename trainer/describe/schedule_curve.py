@@ -1,6 +1,5 @@
 """The learning rate against the steps of a run, for each group of parameters."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +89,8 @@ def draw(curves: list[RateCurve], length: RunLength, path: Path) -> None:
     # Not through pyplot, which keeps figures and may open a window.
     from matplotlib.figure import Figure
 
+    from trainer.report.figures import png
+
     figure = Figure(figsize=(7, 3.6), dpi=120, layout="constrained")
     axes = figure.subplots()
     for k, curve in enumerate(curves):
@@ -108,9 +109,7 @@ def draw(curves: list[RateCurve], length: RunLength, path: Path) -> None:
     axes.grid(alpha=0.3)
     if len(curves) > 1:
         axes.legend()
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    write_whole(path, picture.getvalue())
+    write_whole(path, png(figure))
 
 
 def _row(curve: RateCurve) -> list[str]:

@@ -1,6 +1,5 @@
 """The first training images: as they are, and as the model will see them."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -100,6 +99,8 @@ def _draw(rows: Mapping[str, tuple[np.ndarray, Sequence[str]]], path: Path) -> N
     # Not through pyplot, which keeps figures and may open a window.
     from matplotlib.figure import Figure
 
+    from trainer.report.figures import png
+
     rows = {name: row for name, row in rows.items() if len(row[0])}
     num_columns = min(NUM_COLUMNS, max(len(images) for images, _ in rows.values()))
     size = (1.5 * num_columns, 1.75 * len(rows))
@@ -114,6 +115,4 @@ def _draw(rows: Mapping[str, tuple[np.ndarray, Sequence[str]]], path: Path) -> N
                 continue
             panel.imshow(np.clip(images[k], 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1)
             panel.set_title(labels[k], fontsize=8, parse_math=False)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    write_whole(path, picture.getvalue())
+    write_whole(path, png(figure))

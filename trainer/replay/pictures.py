@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from trainer.data.dataset import is_label
+from trainer.disk import write_whole
 from trainer.replay.step import Replayed
 from trainer.replay.summary import Summary
+from trainer.report.figures import png
 from trainer.report.image_grid import grid, stretched
 
 PER_PICTURE = 48
@@ -56,7 +58,7 @@ def _histograms(title: str, named: Named, path: Path) -> None:
     for k, (name, summary) in enumerate(named):
         row, column = divmod(k, num_columns)
         _histogram(axes, summary, name, left=column + 0.05, bottom=row + 0.85)
-    figure.savefig(path)
+    write_whole(path, png(figure))
 
 
 def _histogram(axes: Axes, summary: Summary, name: str, left: float, bottom: float) -> None:
@@ -109,7 +111,7 @@ def _images(replayed: Replayed, path: Path, class_names: Sequence[str]) -> None:
             column * width - 0.4, row * height - 0.3, text, fontsize=7, va="top",
             color="white", bbox={"color": "C3" if k in bad else "black", "pad": 0.6, "alpha": 0.7},
         )  # fmt: skip
-    figure.savefig(path)
+    write_whole(path, png(figure))
 
 
 def _shortened(name: str, length: int = 44) -> str:

@@ -1,6 +1,7 @@
 """Grad-CAM of image files, as pictures in a run's `report/explain/` and in TensorBoard."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ class Explained(NamedTuple):
     Attributes:
         layer: that Grad-CAM looked at.
         unread: places in `paths` of files that could not be read.
+        as_taken: files that are shown as the model takes them, resized: Pillow does not read them.
         empty: files for which no place of the map speaks for the class.
         folder: of the pictures.
         grid: the picture of them all.
@@ -35,6 +37,7 @@ class Explained(NamedTuple):
 
     layer: str
     unread: list[int]
+    as_taken: list[str]
     empty: list[str]
     folder: Path
     grid: Path
@@ -68,36 +71,40 @@ def explain_images(
     folder = report_folder(run_dir, "explain")
     for old in folder.glob("events.out.tfevents.*"):
         old.unlink()
-    events = EventFile(folder)
-    unread, empty, names = set(range(len(paths))), [], set[str]()
-    in_grid: list[Explanation] = []
-    for rows, images, predictions in predictor.files(paths):
-        best = predictions[output].argmax(axis=1)
-        columns = best if column is None else np.full(len(rows), column)
-        inputs = trained.transform.evaluation({"image": tf.constant(images)})["image"]
-        heats = heat_maps(trained, layer, inputs, output, columns)
-        for place, row in enumerate(rows):
-            path, values = paths[row], predictions[output][place]
-            image = shown(pixels_as_they_are(path, predictor.channels))
-            title = _title(answer, values, int(best[place]), int(columns[place]))
-            file, overlay = printable(path), overlaid(image, heats[place])
-            explanation = Explanation(file, title, image, overlay)
-            content = picture(explanation, layer)
-            name = _new_name(Path(path).stem, names)
-            write_whole(folder / f"{name}.png", content)
-            if heats[place].max() <= 0:
-                empty.append(file)
-            if len(in_grid) < IN_GRID:
-                in_grid.append(explanation)
-                events.images(f"explain/{name}", trained.step, _pixels(content))
-        unread.difference_update(rows.tolist())
+    unread, as_taken, empty = set(range(len(paths))), list[str](), list[str]()
+    names, in_grid = set[str](), list[Explanation]()
     grid_path = run_dir / "report" / "explain.png"
-    if in_grid:
-        content = grid(in_grid, layer)
-        write_whole(grid_path, content)
-        events.images("explain", trained.step, _pixels(content))
-    events.close()
-    return Explained(layer, sorted(unread), empty, folder, grid_path)
+    with closing(EventFile(folder)) as events:
+        for rows, images, predictions in predictor.files(paths):
+            best = predictions[output].argmax(axis=1)
+            columns = best if column is None else np.full(len(rows), column)
+            inputs = trained.transform.evaluation({"image": tf.constant(images)})["image"]
+            heats = heat_maps(trained, layer, inputs, output, columns)
+            for place, row in enumerate(rows):
+                path, values, file = paths[row], predictions[output][place], printable(paths[row])
+                try:
+                    image = shown(pixels_as_they_are(path, predictor.channels))
+                except Exception:  # of many kinds, see decoding.read_header
+                    image = shown(images[place])
+                    as_taken.append(file)
+                title = printable(_title(answer, values, int(best[place]), int(columns[place])))
+                overlay = overlaid(image, heats[place])
+                explanation = Explanation(file, title, image, overlay)
+                content = picture(explanation, layer)
+                # TensorFlow lists no folder that has a name in it which is not UTF-8.
+                name = _new_name(printable(Path(path).stem), names)
+                write_whole(folder / f"{name}.png", content)
+                if heats[place].max() <= 0:
+                    empty.append(file)
+                if len(in_grid) < IN_GRID:
+                    in_grid.append(explanation)
+                    events.images(f"explain/{name}", trained.step, _pixels(content))
+            unread.difference_update(rows.tolist())
+        if in_grid:
+            content = grid(in_grid, layer)
+            write_whole(grid_path, content)
+            events.images("explain", trained.step, _pixels(content))
+    return Explained(layer, sorted(unread), as_taken, empty, folder, grid_path)
 
 
 def _asked_for(

@@ -1,6 +1,5 @@
 """Pictures of Grad-CAM: the image beside itself under its heat map."""
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ import matplotlib
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
+
+from trainer.report.figures import png
 
 IN_GRID = 36  # explanations in the picture of them all
 _SIDE = 320  # pixels of the longer side of a shown image
@@ -107,13 +108,6 @@ def grid(explanations: Sequence[Explanation], layer: str) -> bytes:
         axes.set_axis_off()
     figure.suptitle(f"Grad-CAM of {_cut(layer, 60)}", fontsize=10, parse_math=False)
     return png(figure)
-
-
-def png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG file."""
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    return content.getvalue()
 
 
 def _cut(text: str, length: int) -> str:

@@ -1,6 +1,5 @@
 """The learning curves of a run as one picture: loss and metrics, of training and validation."""
 
-import io
 import math
 from array import array
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from trainer.disk import write_whole
+from trainer.report.figures import png
 
 _NOT_DRAWN = ("train/learning_rate", "train/gradient_norm")
 _MAX_COLUMNS = 3
@@ -47,9 +47,7 @@ def draw(curves: Mapping[str, Curve], path: Path, title: str = "") -> None:
     for axes in grid[len(names) :]:
         axes.set_axis_off()
     figure.suptitle(title)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    write_whole(path, picture.getvalue())
+    write_whole(path, png(figure))
 
 
 def read(path: Path) -> dict[str, Curve]:

@@ -41,7 +41,8 @@ class PredictionTable:
         self._table = Table("file", box=SIMPLE_HEAD)
         for name, answer in answers.items():
             for header in _headers(answer, top):
-                self._table.add_column(Text(_of_output(name, header, ": ")), overflow="fold")
+                heading = Text(printable(_of_output(name, header, ": ")))
+                self._table.add_column(heading, overflow="fold")
         self._table.columns[0].overflow = "fold"
 
     def add(self, path: str, row: Row) -> None:
@@ -51,11 +52,11 @@ class PredictionTable:
             if answer.kind == "classes":
                 self._classes[name][answer.names[int(row[name].argmax())]] += 1
         if self._num_files <= SHOWN:
-            cells = [printable(path)]
+            cells = [path]
             for name, answer in self._answers.items():
                 cells += _cells(answer, row[name], self._top)
-            # As text: names may have brackets, which are rich's markup.
-            self._table.add_row(*map(Text, cells))
+            # As text: names may have brackets, which are rich's markup, and escape sequences.
+            self._table.add_row(*(Text(printable(cell)) for cell in cells))
 
     def show(self, console: Console) -> None:
         """Print the table and, of more files than one, how often each class was predicted."""
@@ -70,7 +71,7 @@ class PredictionTable:
                 if len(counts) > _CLASSES_SHOWN:
                     common.append(f"{len(counts) - _CLASSES_SHOWN} other classes")
                 heading = _of_output(name, f"of {self._num_files:,} images", ": ")
-                console.print(f"{heading}: {', '.join(common)}", markup=False)
+                console.print(printable(f"{heading}: {', '.join(common)}"), markup=False)
 
 
 @contextmanager
@@ -107,8 +108,9 @@ def csv_of(path: Path, answers: Answers) -> Iterator[Callable[[str, Row], None]]
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except OSError as error:
-        raise ConfigError(f"--csv {path}: cannot be written ({error.strerror or error})") from error
+    except (OSError, UnicodeEncodeError) as error:  # names of classes may be no Unicode
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"--csv {path}: cannot be written ({reason})") from error
     finally:
         with suppress(OSError):  # it is gone where all went well
             beside.unlink()

@@ -147,25 +147,38 @@ def test_a_split_of_one_class_has_no_roc():
 
 
 @pytest.mark.parametrize("weight", [None, weights(120)], ids=["plain", "weighted"])
-def test_yes_or_no_labels_are_scikit_learns(weight):
+@pytest.mark.parametrize("num_labels", [1, 3])
+def test_yes_or_no_labels_are_scikit_learns(num_labels, weight):
     rng = np.random.default_rng(4)
-    labels, probabilities = rng.integers(0, 2, (120, 3)), rng.random((120, 3), np.float32)
-    result = evaluated(labels.astype(np.float32), probabilities, ["x", "y", "z"], weight=weight)
+    # Yes is rarer than no, so that neither is taken for the other.
+    labels = (rng.random((120, num_labels)) < 0.3).astype(int)
+    probabilities = rng.random((120, num_labels), np.float32)
+    names = ["x", "y", "z"][:num_labels]
+    result = evaluated(labels.astype(np.float32), probabilities, names, weight=weight)
     found, says = result.facts["statistics"]["label"], probabilities > 0.5
     given = {"sample_weight": weight}
     assert found["kind"] == "yes_no"
+    supports = []
+    for row, truth, answer in zip(found["per_class"], labels.T, says.T, strict=True):
+        scores = [f(truth, answer, **given) for f in (sk.precision_score, sk.recall_score)]
+        assert [row["precision"], row["recall"]] == pytest.approx(scores)
+        assert row["f1"] == pytest.approx(sk.f1_score(truth, answer, **given))
+        matrix = sk.confusion_matrix(truth, answer, **given)
+        counts = [[row["true_no"], row["false_yes"]], [row["false_no"], row["true_yes"]]]
+        np.testing.assert_allclose(counts, matrix)
+        supports.append(matrix[1].sum())
+    of_each = [sk.f1_score(labels[:, k], says[:, k], **given) for k in range(num_labels)]
+    assert found["macro"]["f1"] == pytest.approx(np.mean(of_each))
+    assert found["weighted"]["f1"] == pytest.approx(np.average(of_each, weights=supports))
     for average in ("macro", "weighted"):
         auc = sk.roc_auc_score(labels, probabilities, average=average, **given)
         assert found[average]["roc_auc"] == pytest.approx(auc)
-        f1 = sk.f1_score(labels, says, average=average, **given)
-        assert found[average]["f1"] == pytest.approx(f1)
+        if num_labels > 1:
+            f1 = sk.f1_score(labels, says, average=average, **given)
+            assert found[average]["f1"] == pytest.approx(f1)
     assert found["all_right"] == pytest.approx(sk.accuracy_score(labels, says, **given))
-    matrices = sk.multilabel_confusion_matrix(labels, says, **given)
-    for row, matrix in zip(found["per_class"], matrices, strict=True):
-        counts = [[row["true_no"], row["false_yes"]], [row["false_no"], row["true_yes"]]]
-        np.testing.assert_allclose(counts, matrix)
     mistake = found["mistakes"][0]
-    column = ["x", "y", "z"].index(mistake["class"])
+    column = names.index(mistake["class"])
     assert mistake["true"] == ("yes" if labels[mistake["row"], column] else "no")
     assert mistake["true"] != mistake["predicted"]
     assert "all answers" in shown(result.facts)

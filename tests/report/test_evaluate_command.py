@@ -133,22 +133,42 @@ def test_facts_that_somebody_wrote_are_left_out_with_a_line(content, note, tmp_p
     assert metrics_of(tmp_path) == {"test": facts}
 
 
-def test_a_link_among_the_old_files_is_replaced_not_followed(tmp_path):
+@pytest.mark.parametrize(
+    "link", ["val/events.out.tfevents.1.tapeloop", "val/mistakes.png.partial", "val", "x.partial"]
+)
+def test_a_link_in_the_report_is_refused_and_nothing_written_through_it(link, tmp_path):
+    from matplotlib.figure import Figure
+
+    from trainer.disk import RunFolderError
     from trainer.report.evaluation import Evaluation
     from trainer.report.evaluation_files import write
 
     mine = tmp_path / "mine"
-    mine.write_text("mine")
-    folder = tmp_path / "run" / "report" / "val"
-    folder.mkdir(parents=True)
-    (folder / "events.out.tfevents.1.tapeloop").symlink_to(mine)
+    mine.mkdir()
+    (mine / "file").write_text("mine")
+    path = tmp_path / "run" / "report" / link
+    path.parent.mkdir(parents=True)
+    path.symlink_to(mine if link == "val" else mine / "file")
+    facts = {
+        "num_examples": 1, "weights": "best", "step": 0, "metrics": {"loss": 0.5},
+        "logged": {}, "notes": [], "statistics": {},
+    }  # fmt: skip
+    with pytest.raises(RunFolderError, match=f"{path}: a link; remove it"):
+        write(tmp_path / "run", "val", Evaluation(facts, {"mistakes": Figure()}), None)
+    assert [file.name for file in mine.iterdir()] == ["file"]
+    assert (mine / "file").read_text() == "mine"
+
+
+def test_a_metric_that_is_no_number_is_null(tmp_path):
+    from trainer.report.evaluation import Evaluation
+    from trainer.report.evaluation_files import write
+
     facts = {
         "num_examples": 1, "weights": "best", "step": 0, "metrics": {"loss": float("nan")},
         "logged": {}, "notes": [], "statistics": {},
     }  # fmt: skip
-    write(tmp_path / "run", "val", Evaluation(facts, {}), None)
-    assert mine.read_text() == "mine"
-    assert metrics_of(tmp_path / "run")["val"]["metrics"] == {"loss": None}
+    write(tmp_path, "val", Evaluation(facts, {}), None)
+    assert metrics_of(tmp_path)["val"]["metrics"] == {"loss": None}
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from toy import NUM_TRAIN, NUM_VAL, toy_arrays, toy_data, toy_model, toy_trainer
 
 from trainer.split_predictions import SplitPredictions, predict_split
@@ -33,6 +34,30 @@ def test_the_mean_of_the_losses_is_the_loss_of_evaluate(regularized):
     np.testing.assert_array_equal(found.weight, weight)
     mean = np.average(found.losses, weights=found.weight)
     assert mean == pytest.approx(trainer.evaluate("val")["loss"], rel=1e-5)
+
+
+def test_padding_in_the_middle_is_left_out_and_examples_of_weight_0_are_not(regularized):
+    from trainer.data.data import Data
+
+    sizes, (features, labels) = (5, 8, 2, 7), toy_arrays(NUM_VAL, 1)
+    weight = np.ones(NUM_VAL, np.float32)
+    weight[[4, 12, 21]] = 0  # the last of batches
+    ends = np.cumsum(sizes)
+
+    def batches():
+        for end, size in zip(ends, sizes, strict=True):
+            yield tuple(array[end - size : end] for array in (features, labels, weight))
+
+    spec = tuple(
+        tf.TensorSpec([None, *array.shape[1:]], array.dtype) for array in (features, labels, weight)
+    )
+    val = tf.data.Dataset.from_generator(batches, output_signature=spec)
+    data = Data(train=toy_arrays(NUM_TRAIN, 0), val=val, batch_size=8)
+    found = predict_split(toy_trainer(model=regularized.model, data=data), "val")
+    np.testing.assert_array_equal(found.labels[None], labels)
+    np.testing.assert_array_equal(found.weight, weight)
+    logits = regularized.model.predict(features, verbose=0)
+    np.testing.assert_allclose(found.predictions[None], keras.ops.softmax(logits), atol=1e-6)
 
 
 def test_a_split_that_is_not_there_is_named(regularized):

@@ -6,6 +6,7 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,12 +123,16 @@ def predict_split(trainer: "Trainer", split: str) -> SplitPredictions:
                 feed.check(step, 1)
                 reason = " ".join(str(error).split())
                 raise ValueError(f"the outputs do not fit the labels: {reason}") from error
-            batches.append(tf.nest.map_structure(lambda tensor: tensor.numpy(), results))
-    # Padding is at the end of the last batch.
+            num = feed.num_in_batch(step)
+            batches.append(tf.nest.map_structure(partial(_first_rows, num), results))
     labels, predictions, losses, weight = tf.nest.map_structure(
-        lambda *parts: np.concatenate(parts)[: feed.num_examples], *batches
+        lambda *parts: np.concatenate(parts), *batches
     )
     return SplitPredictions(_named(labels), _named(predictions), losses, weight, trainer.step)
+
+
+def _first_rows(num: int, tensor: Any) -> np.ndarray:
+    return tensor.numpy()[:num]
 
 
 def _check(labels: Named, predictions: Named, losses: np.ndarray, weight: np.ndarray) -> None:

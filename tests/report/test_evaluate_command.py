@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_run import train
 
 from trainer.__main__ import entry
+from trainer.compare.past_run import read_run
 from trainer.split_predictions import SplitPredictions
 
 WORDS = [
@@ -65,6 +66,20 @@ def test_metrics_equal_scikit_learns_on_the_kept_predictions(evaluated):
         expected = report[row["class"]]
         assert row["f1"] == pytest.approx(expected["f1-score"])
         assert row["support"] == expected["support"]
+
+
+def test_which_data_was_scored_is_kept(evaluated, tmp_path):
+    run_dir = Path(shutil.copytree(evaluated, tmp_path / "run"))
+    manifest = json.loads((run_dir / "manifest.json").read_text())
+    own = manifest["data"]["test"]["fingerprint"]
+    assert metrics_of(run_dir)["test"]["fingerprint"] == own
+    kept = SplitPredictions.load(run_dir / "report" / "predictions_test.npz")
+    assert (kept.data, kept.activations) == (own, {None: "softmax"})
+    assert "test/accuracy" in read_run(run_dir).values
+    assert entry(["evaluate", str(run_dir), "data.limit=100"]) == 0
+    assert metrics_of(run_dir)["test"]["fingerprint"] != own
+    run = read_run(run_dir)
+    assert "test/accuracy" not in run.values and run.elsewhere == ("test",)
 
 
 def test_the_report_links_pictures_that_are_there(evaluated):

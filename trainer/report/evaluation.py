@@ -22,9 +22,9 @@ class Evaluation:
     """A split as a model sees it.
 
     Args:
-        facts: plain values for `metrics.json`: `num_examples`, `weights`, `step`, `metrics`,
-            `logged` (by training), `notes`, and `statistics` by the key of the labels, `label` or
-            `label/NAME`.
+        facts: plain values for `metrics.json`: `num_examples`, `fingerprint` (of the split, as
+            in the manifest), `weights`, `step`, `metrics`, `logged` (by training), `notes`, and
+            `statistics` by the key of the labels, `label` or `label/NAME`.
         pictures: by the name of their file, without `.png`.
     """
 

@@ -116,9 +116,7 @@ def _of_class_numbers(examples: Examples, class_names: Sequence[str], is_single:
     )
 
 
-def _of_columns(
-    examples: Examples, class_names: Sequence[str], activation: str | None
-) -> Examples:
+def _of_columns(examples: Examples, class_names: Sequence[str], activation: str | None) -> Examples:
     """Return yes-or-no labels, values, or classes where labels are distributions over them."""
     predictions = examples.predictions
     labels = examples.labels.astype(np.float64)
@@ -155,11 +153,11 @@ def kind_of_columns(labels: np.ndarray, predictions: np.ndarray, activation: str
         activation: that made the predictions: `softmax`, `sigmoid` or `linear`; None: not known.
     """
     is_zero_or_one = bool(np.isin(labels, (0, 1)).all())
-    are_distributions = labels.shape[1] > 1 and _are_distributions(labels)
-    if are_distributions and activation != "sigmoid" and _are_distributions(predictions):
-        # A model with a softmax of its own is linear too, but its labels are rows with a one.
-        if is_zero_or_one or activation != "linear":
-            return "classes"
+    are_distributions = labels.shape[1] > 1 and all(map(_are_distributions, (labels, predictions)))
+    # A model with a softmax of its own is linear too, but its labels are rows with a one.
+    may_be_classes = is_zero_or_one if activation == "linear" else activation != "sigmoid"
+    if are_distributions and may_be_classes:
+        return "classes"
     lie_in_range = bool(((predictions >= 0) & (predictions <= 1)).all())
     return "yes_no" if is_zero_or_one and lie_in_range and activation != "linear" else "values"
 

@@ -34,6 +34,8 @@ def blaming_disk(path: Path) -> Iterator[None]:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file beside, sync it and rename it: a reader sees the one before or the new one.
 
+    What stands beside under that name, left by a killed run or put there by somebody, is removed.
+
     Args:
         path: the file; its folder is made if it is not there.
         content: all of it.
@@ -44,8 +46,10 @@ def write_whole(path: Path, content: bytes) -> None:
     beside = path.with_name(f"{path.name}.partial")
     with blaming_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        beside.unlink(missing_ok=True)
         try:
-            with beside.open("wb") as file:
+            # Made anew (O_EXCL), so that no link is followed: not even one put there just now.
+            with beside.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -51,11 +51,16 @@ def command_line() -> str:
 
 
 def _describe(arrays: Arrays) -> dict[str, Any]:
+    return {"num_examples": num_examples(arrays), "fingerprint": fingerprint_of_split(arrays)}
+
+
+def fingerprint_of_split(arrays: Arrays) -> str:
+    """Return what identifies a split's examples; of those on disk, files are not read for it."""
     in_memory = {
         key: array.identity() if isinstance(array, ArrayOnDisk) else array
         for key, array in arrays.items()
     }
-    return {"num_examples": num_examples(arrays), "fingerprint": fingerprint(in_memory)}
+    return fingerprint(in_memory)
 
 
 def versions_of(packages: Sequence[str]) -> dict[str, str]:

@@ -4,8 +4,10 @@
 """
 
 import io
+import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 Named = Mapping[str | None, np.ndarray]
 """Arrays [N, ...] by the name of the output; the name of a single output is None."""
+_OF_OUTPUTS = ("labels", "predictions", "activation")
+_OF_ALL = ("losses", "weight", "step", "weights", "data")
+_MOST_BYTES = 2 << 30
+"""Unpacked: 500,000 examples of 1,000 classes. A file of a megabyte may unpack to a thousand."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,9 @@ class SplitPredictions:
         weight: float32 [N], of each example.
         step: of the weights, updates done.
         weights: which they are, `best` or `last`.
+        activations: `softmax`, `sigmoid` or `linear` by output: what made the predictions, and so
+            what they are; a name is left out where that is not known.
+        data: fingerprint of the split, as a run's manifest has it; empty if it is not known.
     """
 
     labels: Named
@@ -40,6 +49,8 @@ class SplitPredictions:
     weight: np.ndarray
     step: int
     weights: str = "best"
+    activations: Mapping[str | None, str] = field(default_factory=dict)
+    data: str = ""
 
     def save(self, path: Path) -> None:
         """Write an `.npz`: `labels`, `predictions` (several outputs: `labels/NAME`), `losses`, ….
@@ -50,7 +61,8 @@ class SplitPredictions:
         arrays = {_key("labels", name): array for name, array in self.labels.items()}
         arrays |= {_key("predictions", name): array for name, array in self.predictions.items()}
         arrays |= {"losses": self.losses, "weight": self.weight, "step": np.array(self.step)}
-        arrays["weights"] = np.array(self.weights)
+        arrays |= {_key("activation", name): np.array(k) for name, k in self.activations.items()}
+        arrays |= {"weights": np.array(self.weights), "data": np.array(self.data)}
         content = io.BytesIO()
         np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
         write_whole(path, content.getvalue())
@@ -64,17 +76,25 @@ class SplitPredictions:
             OSError: if it cannot be read.
         """
         try:
-            with np.load(path) as file:  # which unpickles nothing unless told to
-                arrays = dict(file)
-            named: dict[str, dict[str | None, np.ndarray]] = {"labels": {}, "predictions": {}}
+            arrays = _known_arrays(path)
+            named: dict[str, dict[str | None, np.ndarray]] = {kind: {} for kind in _OF_OUTPUTS}
             for key, array in arrays.items():
                 kind, _, name = key.partition("/")
                 if kind in named:
                     named[kind][name or None] = array
+            labels, predictions, activations = named.values()
             losses, weight = arrays["losses"], arrays["weight"]
-            _check(**named, losses=losses, weight=weight)
-            step, weights = int(arrays["step"]), str(arrays["weights"])
-            return cls(named["labels"], named["predictions"], losses, weight, step, weights)
+            _check(labels, predictions, losses, weight)
+            return cls(
+                labels,
+                predictions,
+                losses,
+                weight,
+                int(arrays["step"]),
+                str(arrays["weights"]),
+                {name: str(array) for name, array in activations.items()},
+                str(arrays.get("data", "")),  # older files have none
+            )
         except OSError:
             raise
         except Exception as error:
@@ -99,7 +119,7 @@ def predict_split(trainer: "Trainer", split: str) -> SplitPredictions:
     import tensorflow as tf
 
     from trainer.data.data import labels_of, model_inputs
-    from trainer.predictions import activated
+    from trainer.predictions import activated, link, of_output
 
     feed = trainer.data.evaluation_feed(split)
     trainer.begin_chunk(trainer.step)
@@ -122,12 +142,41 @@ def predict_split(trainer: "Trainer", split: str) -> SplitPredictions:
                 feed.check(step, 1)
                 reason = " ".join(str(error).split())
                 raise ValueError(f"the outputs do not fit the labels: {reason}") from error
-            batches.append(tf.nest.map_structure(lambda tensor: tensor.numpy(), results))
-    # Padding is at the end of the last batch.
+            num = feed.num_in_batch(step)
+            batches.append(tf.nest.map_structure(partial(_first_rows, num), results))
     labels, predictions, losses, weight = tf.nest.map_structure(
-        lambda *parts: np.concatenate(parts)[: feed.num_examples], *batches
+        lambda *parts: np.concatenate(parts), *batches
     )
-    return SplitPredictions(_named(labels), _named(predictions), losses, weight, trainer.step)
+    labels, predictions = _named(labels), _named(predictions)
+    activations = {
+        name: link(
+            of_output(trainer.activation, name),
+            tf.constant(predictions[name][:1]),
+            tf.constant(labels[name][:1]),
+        )
+        for name in labels.keys() & predictions.keys()
+    }
+    return SplitPredictions(
+        labels, predictions, losses, weight, trainer.step, activations=activations
+    )
+
+
+def _known_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Return the arrays that `save` writes; others, which somebody added, are not unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > _MOST_BYTES:
+        raise ValueError(f"it unpacks to {size:,} bytes, more than {_MOST_BYTES:,}")
+    with np.load(path) as file:  # which unpickles nothing unless told to
+        return {
+            key: file[key]
+            for key in file.files
+            if key in _OF_ALL or key.partition("/")[0] in _OF_OUTPUTS
+        }
+
+
+def _first_rows(num: int, tensor: Any) -> np.ndarray:
+    return tensor.numpy()[:num]
 
 
 def _check(labels: Named, predictions: Named, losses: np.ndarray, weight: np.ndarray) -> None:

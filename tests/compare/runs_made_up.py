@@ -43,10 +43,17 @@ def make_run(
     return folder
 
 
-def keep_predictions(folder, labels, classes, split="test", step=20, losses=None):
+def keep_predictions(folder, labels, classes, split="test", step=20, losses=None, data=""):
     """Keep predictions of two classes that are sure of `classes`."""
     rows = np.eye(2, dtype=np.float32)[classes]
     losses = np.ones(len(labels), np.float32) if losses is None else losses
     weight = np.ones(len(labels), np.float32)
-    kept = SplitPredictions({None: labels}, {None: rows}, losses, weight, step)
+    kept = SplitPredictions({None: labels}, {None: rows}, losses, weight, step, data=data)
     kept.save(folder / "report" / f"predictions_{split}.npz")
+
+
+def keep_metrics(folder, split="test", step=20, **facts):
+    """Keep what `evaluate` writes for programs."""
+    (folder / "report").mkdir(exist_ok=True)
+    content = json.dumps({split: {"step": step, **facts}})
+    (folder / "report" / "metrics.json").write_text(content)

@@ -2,9 +2,12 @@ import statistics
 
 import numpy as np
 import pytest
-from runs_made_up import keep_predictions, make_run
+from runs_made_up import keep_metrics, keep_predictions, make_run
 
+from trainer.compare import comparison
 from trainer.compare.comparison import compared, read_runs
+from trainer.compare.past_run import read_run
+from trainer.compare.wording import explanation
 from trainer.config import ConfigError
 
 ACCURACIES = {0.1: (0.90, 0.92, 0.97), 0.01: (0.80, 0.85, 0.84)}
@@ -110,6 +113,49 @@ def test_predictions_of_other_examples_are_not_paired(six):
     assert found.method == "none"
 
 
+def test_what_single_runs_of_other_examples_lack_is_said(six):
+    keep_predictions(six[0], LABELS, LABELS)
+    keep_predictions(six[3], LABELS[::-1].copy(), LABELS)
+    lines = explanation(compare([six[0], six[3]]))
+    assert "without kept predictions of the same examples have no interval" in lines[-1]
+
+
+@pytest.fixture
+def of_two(tmp_path):
+    """Two runs with the same test data, of which the second was evaluated on other data."""
+    facts = {"data": {"test": {"fingerprint": "own"}}}
+    folders = [make_run(tmp_path / name, seed=3, learning_rate=rate, **facts)
+               for name, rate in (("a", 0.1), ("b", 0.01))]  # fmt: skip
+    for folder, data, accuracy in zip(folders, ("own", "other"), (0.7, 0.9), strict=True):
+        keep_metrics(folder, metrics={"accuracy": accuracy}, fingerprint=data)
+        keep_predictions(folder, LABELS, LABELS, data=data)
+    return folders
+
+
+def test_an_evaluation_on_other_data_is_not_used_and_said_once(of_two):
+    found = compare(of_two, metric="test/accuracy")
+    assert [run.folder.name for group in found.groups for run in group.runs] == ["a"]
+    assert [run.folder.name for run in found.others] == ["b"]
+    (line,) = [note for note in found.notes if "own test data" in note]
+    assert line.startswith("b: ") and f"evaluate {of_two[1]} split=test" in line
+    with pytest.raises(ConfigError, match=r"no run has such a metric.*own test data"):
+        compare(of_two[1:], metric="test/accuracy")
+
+
+def test_predictions_alone_of_other_data_are_not_used(of_two):
+    (of_two[1] / "report" / "metrics.json").unlink()
+    found = compare(of_two)
+    assert found.method == "none" and "test/accuracy" not in found.groups[1].runs[0].values
+    assert sum("own test data" in note for note in found.notes) == 1
+
+
+def test_predictions_of_the_own_data_are_paired(of_two):
+    keep_predictions(of_two[1], LABELS, wrong_in(9), data="own")
+    keep_metrics(of_two[1], metrics={"accuracy": 0.91}, fingerprint="own")
+    found = compare(of_two)
+    assert found.method == "bootstrap" and not any("own" in note for note in found.notes)
+
+
 def test_predictions_of_other_weights_are_not_used(six):
     keep_predictions(six[0], LABELS, LABELS, step=19)
     keep_predictions(six[3], LABELS, LABELS)
@@ -149,6 +195,28 @@ def test_damaged_folders_are_named_and_the_rest_goes_on(six):
     (six[0] / "config.yaml").unlink()
     runs, damaged = read_runs(six)
     assert len(runs) == 5 and damaged == [f"{six[0]}: it has no config.yaml"]
+
+
+def test_numbers_that_are_too_large_are_left_out(six):
+    keep_metrics(six[0], metrics={"accuracy": 10**400, "loss": 0.5})
+    row = f'{{"step":20,"epoch":2,"val/loss":{10**400},"time/total":{10**400}}}\n'
+    (six[1] / "metrics.jsonl").write_text(row)
+    runs, damaged = read_runs(six)
+    assert (len(runs), damaged) == (6, [])
+    assert runs[0].evaluated == {"test/loss": 0.5}
+
+
+def test_what_nobody_thought_of_is_the_line_of_one_run(six, monkeypatch):
+    def read(folder):
+        if folder == six[2]:
+            raise OverflowError("int too large\nto convert")
+        return read_run(folder)
+
+    monkeypatch.setattr(comparison, "read_run", read)
+    runs, damaged = read_runs(six)
+    assert len(runs) == 5 and len(damaged) == 1
+    assert damaged[0].startswith(f"{six[2]}: cannot be read (OverflowError")
+    assert "\n" not in damaged[0]
 
 
 @pytest.mark.parametrize(

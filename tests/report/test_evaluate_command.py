@@ -10,6 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_run import train
 
 from trainer.__main__ import entry
+from trainer.compare.past_run import read_run
 from trainer.split_predictions import SplitPredictions
 
 WORDS = [
@@ -65,6 +66,20 @@ def test_metrics_equal_scikit_learns_on_the_kept_predictions(evaluated):
         expected = report[row["class"]]
         assert row["f1"] == pytest.approx(expected["f1-score"])
         assert row["support"] == expected["support"]
+
+
+def test_which_data_was_scored_is_kept(evaluated, tmp_path):
+    run_dir = Path(shutil.copytree(evaluated, tmp_path / "run"))
+    manifest = json.loads((run_dir / "manifest.json").read_text())
+    own = manifest["data"]["test"]["fingerprint"]
+    assert metrics_of(run_dir)["test"]["fingerprint"] == own
+    kept = SplitPredictions.load(run_dir / "report" / "predictions_test.npz")
+    assert (kept.data, kept.activations) == (own, {None: "softmax"})
+    assert "test/accuracy" in read_run(run_dir).values
+    assert entry(["evaluate", str(run_dir), "data.limit=100"]) == 0
+    assert metrics_of(run_dir)["test"]["fingerprint"] != own
+    run = read_run(run_dir)
+    assert "test/accuracy" not in run.values and run.elsewhere == ("test",)
 
 
 def test_the_report_links_pictures_that_are_there(evaluated):
@@ -133,22 +148,42 @@ def test_facts_that_somebody_wrote_are_left_out_with_a_line(content, note, tmp_p
     assert metrics_of(tmp_path) == {"test": facts}
 
 
-def test_a_link_among_the_old_files_is_replaced_not_followed(tmp_path):
+@pytest.mark.parametrize(
+    "link", ["val/events.out.tfevents.1.tapeloop", "val/mistakes.png.partial", "val", "x.partial"]
+)
+def test_a_link_in_the_report_is_refused_and_nothing_written_through_it(link, tmp_path):
+    from matplotlib.figure import Figure
+
+    from trainer.disk import RunFolderError
     from trainer.report.evaluation import Evaluation
     from trainer.report.evaluation_files import write
 
     mine = tmp_path / "mine"
-    mine.write_text("mine")
-    folder = tmp_path / "run" / "report" / "val"
-    folder.mkdir(parents=True)
-    (folder / "events.out.tfevents.1.tapeloop").symlink_to(mine)
+    mine.mkdir()
+    (mine / "file").write_text("mine")
+    path = tmp_path / "run" / "report" / link
+    path.parent.mkdir(parents=True)
+    path.symlink_to(mine if link == "val" else mine / "file")
+    facts = {
+        "num_examples": 1, "weights": "best", "step": 0, "metrics": {"loss": 0.5},
+        "logged": {}, "notes": [], "statistics": {},
+    }  # fmt: skip
+    with pytest.raises(RunFolderError, match=f"{path}: a link; remove it"):
+        write(tmp_path / "run", "val", Evaluation(facts, {"mistakes": Figure()}), None)
+    assert [file.name for file in mine.iterdir()] == ["file"]
+    assert (mine / "file").read_text() == "mine"
+
+
+def test_a_metric_that_is_no_number_is_null(tmp_path):
+    from trainer.report.evaluation import Evaluation
+    from trainer.report.evaluation_files import write
+
     facts = {
         "num_examples": 1, "weights": "best", "step": 0, "metrics": {"loss": float("nan")},
         "logged": {}, "notes": [], "statistics": {},
     }  # fmt: skip
-    write(tmp_path / "run", "val", Evaluation(facts, {}), None)
-    assert mine.read_text() == "mine"
-    assert metrics_of(tmp_path / "run")["val"]["metrics"] == {"loss": None}
+    write(tmp_path, "val", Evaluation(facts, {}), None)
+    assert metrics_of(tmp_path)["val"]["metrics"] == {"loss": None}
 
 
 @pytest.mark.slow

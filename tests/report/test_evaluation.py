@@ -8,6 +8,7 @@ import pytest
 import sklearn.metrics as sk
 from rich.console import Console
 
+from trainer.compare.example_scores import correct
 from trainer.report import markdown, terminal
 from trainer.report.evaluation import evaluation
 from trainer.split_predictions import SplitPredictions
@@ -15,12 +16,13 @@ from trainer.split_predictions import SplitPredictions
 LOSS = 0.5
 
 
-def split_of(labels, predictions, weight=None, losses=None):
+def split_of(labels, predictions, weight=None, losses=None, activation=None):
     num = len(next(iter(labels.values())) if isinstance(labels, dict) else labels)
     named = [x if isinstance(x, dict) else {None: x} for x in (labels, predictions)]
     weight = np.ones(num, np.float32) if weight is None else weight
     losses = np.full(num, LOSS, np.float32) if losses is None else losses
-    return SplitPredictions(*named, losses, weight, step=3)
+    activations = {} if activation is None else dict.fromkeys(named[0], activation)
+    return SplitPredictions(*named, losses, weight, step=3, activations=activations)
 
 
 def evaluated(labels, predictions, class_names=(), arrays=None, **arguments):
@@ -147,25 +149,38 @@ def test_a_split_of_one_class_has_no_roc():
 
 
 @pytest.mark.parametrize("weight", [None, weights(120)], ids=["plain", "weighted"])
-def test_yes_or_no_labels_are_scikit_learns(weight):
+@pytest.mark.parametrize("num_labels", [1, 3])
+def test_yes_or_no_labels_are_scikit_learns(num_labels, weight):
     rng = np.random.default_rng(4)
-    labels, probabilities = rng.integers(0, 2, (120, 3)), rng.random((120, 3), np.float32)
-    result = evaluated(labels.astype(np.float32), probabilities, ["x", "y", "z"], weight=weight)
+    # Yes is rarer than no, so that neither is taken for the other.
+    labels = (rng.random((120, num_labels)) < 0.3).astype(int)
+    probabilities = rng.random((120, num_labels), np.float32)
+    names = ["x", "y", "z"][:num_labels]
+    result = evaluated(labels.astype(np.float32), probabilities, names, weight=weight)
     found, says = result.facts["statistics"]["label"], probabilities > 0.5
     given = {"sample_weight": weight}
     assert found["kind"] == "yes_no"
+    supports = []
+    for row, truth, answer in zip(found["per_class"], labels.T, says.T, strict=True):
+        scores = [f(truth, answer, **given) for f in (sk.precision_score, sk.recall_score)]
+        assert [row["precision"], row["recall"]] == pytest.approx(scores)
+        assert row["f1"] == pytest.approx(sk.f1_score(truth, answer, **given))
+        matrix = sk.confusion_matrix(truth, answer, **given)
+        counts = [[row["true_no"], row["false_yes"]], [row["false_no"], row["true_yes"]]]
+        np.testing.assert_allclose(counts, matrix)
+        supports.append(matrix[1].sum())
+    of_each = [sk.f1_score(labels[:, k], says[:, k], **given) for k in range(num_labels)]
+    assert found["macro"]["f1"] == pytest.approx(np.mean(of_each))
+    assert found["weighted"]["f1"] == pytest.approx(np.average(of_each, weights=supports))
     for average in ("macro", "weighted"):
         auc = sk.roc_auc_score(labels, probabilities, average=average, **given)
         assert found[average]["roc_auc"] == pytest.approx(auc)
-        f1 = sk.f1_score(labels, says, average=average, **given)
-        assert found[average]["f1"] == pytest.approx(f1)
+        if num_labels > 1:
+            f1 = sk.f1_score(labels, says, average=average, **given)
+            assert found[average]["f1"] == pytest.approx(f1)
     assert found["all_right"] == pytest.approx(sk.accuracy_score(labels, says, **given))
-    matrices = sk.multilabel_confusion_matrix(labels, says, **given)
-    for row, matrix in zip(found["per_class"], matrices, strict=True):
-        counts = [[row["true_no"], row["false_yes"]], [row["false_no"], row["true_yes"]]]
-        np.testing.assert_allclose(counts, matrix)
     mistake = found["mistakes"][0]
-    column = ["x", "y", "z"].index(mistake["class"])
+    column = names.index(mistake["class"])
     assert mistake["true"] == ("yes" if labels[mistake["row"], column] else "no")
     assert mistake["true"] != mistake["predicted"]
     assert "all answers" in shown(result.facts)
@@ -194,6 +209,35 @@ def test_values_are_scikit_learns(num_values, weight):
     assert set(result.pictures) == {"values"}
 
 
+@pytest.mark.parametrize("activation, kind", [("linear", "values"), ("sigmoid", "yes_no")])
+@pytest.mark.parametrize("labels", [np.eye(3)[[0, 1, 1, 2]], np.array([[0], [1], [1], [0]])])
+def test_the_activation_tells_values_from_yes_and_no(labels, activation, kind):
+    labels = labels.astype(np.float32)
+    predictions = np.full(labels.shape, 0.3, np.float32)
+    predictions[0] = 0.6
+    result = evaluated(labels, predictions, activation=activation)
+    found = result.facts["statistics"]["label"]
+    assert found["kind"] == kind
+    is_right = correct(labels, predictions, activation)
+    if kind == "values":
+        assert is_right is None and found["mae"] == pytest.approx(abs(labels - predictions).mean())
+    else:
+        assert is_right.mean() == pytest.approx(found["accuracy"])
+
+
+@pytest.mark.parametrize("activation", [None, "sigmoid", "linear", "softmax"])
+@pytest.mark.parametrize("is_soft", [True, False])
+def test_kept_accuracy_is_that_of_the_report(is_soft, activation):
+    rows = softmax(40, 3, seed=1)
+    labels = softmax(40, 3, seed=2) if is_soft else np.eye(3, dtype=np.float32)[rows.argmax(1) - 1]
+    found = evaluated(labels, rows, activation=activation).facts["statistics"]["label"]
+    is_right = correct(labels, rows, activation)
+    if found["kind"] == "values":
+        assert is_soft and activation in ("sigmoid", "linear") and is_right is None
+    else:
+        assert is_right.mean() == pytest.approx(found["accuracy"])
+
+
 def test_a_value_that_never_changes_has_no_r2():
     labels = np.full((5, 1), 2.0, np.float32)
     found = evaluated(labels, labels + 1).facts["statistics"]["label"]
@@ -209,6 +253,16 @@ def test_each_output_has_its_own_section_and_pictures():
     assert {"kind_confusion_matrix", "size_values"} <= set(result.pictures)
     text = markdown.section("val", result.facts)
     assert "### kind: Classes" in text and "(val/size_values.png)" in text
+
+
+def test_outputs_of_like_names_have_pictures_of_their_own():
+    names = ["a b", "a_b", "A/b", "a_b_2"]
+    labels = {name: np.full((4, 1), k + 2, np.float32) for k, name in enumerate(names)}
+    predictions = {name: np.zeros((4, 1), np.float32) for name in names}
+    result = evaluated(labels, predictions)
+    of_each = [found["pictures"] for found in result.facts["statistics"].values()]
+    assert of_each == [["a_b_values"], ["a_b_2_values"], ["A_b_3_values"], ["a_b_2_2_values"]]
+    assert list(result.pictures) == [name for (name,) in of_each]
 
 
 def test_the_most_confident_mistake_comes_first_with_its_row_of_the_split():

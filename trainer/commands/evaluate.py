@@ -46,6 +46,7 @@ def main(arguments: list[str]) -> int:
     cfg = config.load(run_dir, [f"{key}={value}" for key, value in settings.items()])
 
     from trainer.build import build
+    from trainer.manifest import fingerprint_of_split
     from trainer.report import evaluation_files, terminal
     from trainer.report.evaluation import evaluation
     from trainer.split_predictions import predict_split
@@ -76,8 +77,10 @@ def main(arguments: list[str]) -> int:
         if name in logged:
             line += f"   (training logged {logged[name]:.6f})"
         console.print(line, soft_wrap=True)
+    data = fingerprint_of_split(built.splits[chosen])
     facts = {
         "num_examples": num_examples,
+        "fingerprint": data,
         "weights": weights,
         "step": found.step,
         "metrics": metrics,
@@ -85,7 +88,7 @@ def main(arguments: list[str]) -> int:
         "notes": [],
     }
     try:
-        predictions = replace(predict_split(trainer, chosen), weights=weights)
+        predictions = replace(predict_split(trainer, chosen), weights=weights, data=data)
     except ValueError as error:
         predictions = None
         facts["notes"] = [f"statistics of the predictions are left out: {error}"]

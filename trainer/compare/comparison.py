@@ -9,7 +9,7 @@ from trainer.compare.differences import differences_to
 from trainer.compare.doubts import doubts, other_values
 from trainer.compare.groups import Group, grouped, ranked
 from trainer.compare.intervals import Difference
-from trainer.compare.kept_predictions import kept_scores, split_kept, with_evaluated
+from trainer.compare.kept_predictions import elsewhere, kept_scores, split_kept, with_evaluated
 from trainer.compare.past_run import FINISHED, PastRun, read_run
 from trainer.compare.settings_that_vary import telling, varied
 from trainer.config import ConfigError
@@ -62,8 +62,10 @@ def read_runs(folders: Sequence[Path]) -> tuple[list[PastRun], list[str]]:
     for folder in folders:
         try:
             runs.append(read_run(folder))
-        except (ValueError, RunFolderError) as error:
-            line = " ".join(str(error).split())
+        except Exception as error:
+            # What a forged folder raises is of many kinds, and the other runs are whole.
+            is_line = isinstance(error, (ValueError, RunFolderError))
+            line = " ".join(str(error if is_line else f"cannot be read ({error!r})").split())
             damaged.append(line if str(folder) in line else f"{folder}: {line}")
     return runs, damaged
 
@@ -89,9 +91,10 @@ def compared(
     """
     split = split or split_kept(runs)
     scores, notes = kept_scores(runs, split)
+    left_out = elsewhere(runs)
     runs = [with_evaluated(run, scores, split) for run in runs]
     finished = [run for run in runs if run.state == FINISHED]
-    ranking, found_notes = _metric(metric, runs)
+    ranking, found_notes = _metric(metric, runs, left_out)
     mode = mode or _mode(ranking, runs)
     counted = [run for run in finished if ranking in run.values]
     groups = ranked(grouped(counted), ranking, mode)
@@ -116,6 +119,7 @@ def compared(
             *found_notes,
             *doubts(counted, groups, split, metrics),
             *other_values(groups, place, quantity, differences),
+            *left_out,
             *notes,
         ],
     )
@@ -124,7 +128,9 @@ def compared(
 # ---- what ranks
 
 
-def _metric(name: str | None, runs: Sequence[PastRun]) -> tuple[str, list[str]]:
+def _metric(
+    name: str | None, runs: Sequence[PastRun], left_out: Sequence[str]
+) -> tuple[str, list[str]]:
     monitors = Counter(run.monitor for run in runs)
     if name is None:
         metric = monitors.most_common(1)[0][0]
@@ -135,7 +141,9 @@ def _metric(name: str | None, runs: Sequence[PastRun]) -> tuple[str, list[str]]:
     for candidate in (name, f"val/{name}", f"test/{name}", f"train/{name}"):
         if candidate in known:
             return candidate, []
-    raise ConfigError(f"--metric {name}: no run has such a metric; {nearest(name, known)}")
+    why = "".join(f"; {note}" for note in left_out)
+    near = nearest(name, known)
+    raise ConfigError(f"--metric {name}: no run has such a metric; {near}{why}")
 
 
 def _mode(metric: str, runs: Sequence[PastRun]) -> str:

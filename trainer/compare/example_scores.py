@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from trainer.fingerprint import fingerprint
+from trainer.report.examples import kind_of_columns
 from trainer.split_predictions import SplitPredictions
-
-_ROUNDING = 1e-2
-"""How far from 1 the sum of a row of probabilities in bfloat16 may be."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,7 @@ class ExampleScores:
         losses: float64 [N].
         correct: float64 [N], the share of an example's labels that was right, so 0 or 1 for one
             label; None for values to regress and for several outputs.
+        data: fingerprint of the split; empty if it was not kept.
     """
 
     examples: str
@@ -30,6 +29,7 @@ class ExampleScores:
     weight: np.ndarray
     losses: np.ndarray
     correct: np.ndarray | None
+    data: str = ""
 
     def metrics(self) -> dict[str, float]:
         """Return `loss` and, where there is one, `accuracy`: means over the examples' weights."""
@@ -72,11 +72,16 @@ def read_scores(path: Path) -> ExampleScores:
         kept.step,
         kept.weight.astype(np.float64),
         kept.losses.astype(np.float64),
-        correct(kept.labels[None], kept.predictions[None]) if is_single else None,
+        correct(kept.labels[None], kept.predictions[None], kept.activations.get(None))
+        if is_single
+        else None,
+        kept.data,
     )
 
 
-def correct(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray | None:
+def correct(
+    labels: np.ndarray, predictions: np.ndarray, activation: str | None = None
+) -> np.ndarray | None:
     """Return how much of each example was right; None if the predictions are values to regress.
 
     Args:
@@ -84,6 +89,7 @@ def correct(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray | None:
             and no for each of K; or values.
         predictions: float [N, K] probabilities, or values. Of one probability, more than a half
             is class 1.
+        activation: that made the predictions: `softmax`, `sigmoid` or `linear`; None: not known.
 
     Returns:
         float64 [N] in [0, 1].
@@ -92,19 +98,13 @@ def correct(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray | None:
     columns = labels.reshape(len(labels), -1)
     num_outputs = rows.shape[1]
     if labels.dtype.kind != "f" and columns.shape[1] == 1:
+        if num_outputs == 1 and not ((rows >= 0) & (rows <= 1)).all():
+            return None
         classes = (rows[:, 0] > 0.5).astype(int) if num_outputs == 1 else rows.argmax(axis=1)
         return (classes == columns[:, 0]).astype(np.float64)
     if columns.shape != rows.shape or not num_outputs:
         return None
-    if num_outputs > 1 and _are_distributions(columns) and _are_distributions(rows):
+    kind = kind_of_columns(columns, rows, activation)
+    if kind == "classes":
         return (rows.argmax(axis=1) == columns.argmax(axis=1)).astype(np.float64)
-    is_yes_or_no = np.isin(columns, (0, 1)).all() and _are_probabilities(rows)
-    return ((rows > 0.5) == (columns > 0.5)).mean(axis=1) if is_yes_or_no else None
-
-
-def _are_probabilities(rows: np.ndarray) -> bool:
-    return bool(((rows >= 0) & (rows <= 1)).all())
-
-
-def _are_distributions(rows: np.ndarray) -> bool:
-    return _are_probabilities(rows) and bool((abs(rows.sum(axis=1) - 1) < _ROUNDING).all())
+    return ((rows > 0.5) == (columns > 0.5)).mean(axis=1) if kind == "yes_no" else None

@@ -41,6 +41,10 @@ def kept_scores(runs: Sequence[PastRun], split: str) -> tuple[dict[Path, Example
                 f"not used, evaluate anew: {_evaluate(run.folder, split)}"
             )
             continue
+        if run.data_fingerprint(split) not in (None, found.data):
+            if split not in run.elsewhere:  # which is said of all such runs at once
+                notes.append(_of_other_data([run], split))
+            continue
         scores[run.folder] = found
     if missing and len(finished) > 1:
         notes.append(
@@ -50,12 +54,27 @@ def kept_scores(runs: Sequence[PastRun], split: str) -> tuple[dict[Path, Example
     return scores, notes
 
 
+def elsewhere(runs: Sequence[PastRun]) -> list[str]:
+    """Say of which runs `evaluate` scored other data than theirs: a line for each split."""
+    splits = dict.fromkeys(split for run in runs for split in run.elsewhere)
+    return [_of_other_data([r for r in runs if split in r.elsewhere], split) for split in splits]
+
+
 def with_evaluated(run: PastRun, scores: Scores, split: str) -> PastRun:
     """Return a run with the means of its scores among its metrics, unless `evaluate` gave them."""
     if run.folder not in scores:
         return run
     found = {f"{split}/{name}": value for name, value in scores[run.folder].metrics().items()}
     return replace(run, evaluated={**found, **run.evaluated})
+
+
+def _of_other_data(runs: Sequence[PastRun], split: str) -> str:
+    names = ", ".join(run.folder.name for run in runs)
+    return (
+        f"{names}: not known to be evaluated on the run's own {split} data; those values are not "
+        "used, evaluate anew without other settings of the data: "
+        f"{_evaluate(runs[0].folder, split)}"
+    )
 
 
 def _evaluate(run_dir: Path, split: str) -> str:

@@ -22,6 +22,7 @@ from trainer.saved_config import check_saved_text
 
 FINISHED = "finished"
 _TAIL = 1 << 16
+_LARGEST = 2**63
 _RECORD = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ (INFO|WARNING|ERROR) (.*)$", re.MULTILINE)
 
 
@@ -46,6 +47,7 @@ class PastRun:
         num_weights: numbers in the best weights, batch statistics among them.
         manifest: as it is in the folder; empty if it cannot be read.
         evaluated: metrics that `evaluate` found later, such as `test/accuracy`.
+        elsewhere: splits of which `evaluate` scored other data than the run's, not in `evaluated`.
     """
 
     folder: Path
@@ -64,6 +66,7 @@ class PastRun:
     num_weights: int | None = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
     evaluated: Mapping[str, float] = field(default_factory=dict)
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def values(self) -> dict[str, float]:
@@ -72,10 +75,7 @@ class PastRun:
 
     def data_fingerprint(self, split: str) -> str | None:
         """Return what identifies the examples of a split, or None if the manifest has none."""
-        found: Any = self.manifest
-        for key in ("data", split, "fingerprint"):
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return found if isinstance(found, str) else None
+        return _fingerprint(self.manifest, split)
 
 
 def read_run(folder: Path) -> PastRun:
@@ -96,6 +96,8 @@ def read_run(folder: Path) -> PastRun:
     except OSError as error:
         raise RunFolderError(f"{error.filename}: cannot be read ({error.strerror})") from error
     name, reason = _state(folder, state, has_begun=bool(last or state))
+    manifest = _mapping(folder / "manifest.json")
+    evaluated, elsewhere = _evaluated(folder / "report" / "metrics.json", best_step, manifest)
     return PastRun(
         folder=folder,
         settings=flat(config),
@@ -111,8 +113,9 @@ def read_run(folder: Path) -> PastRun:
         epoch=float(last.get("epoch", 0)),
         seconds=_numbers(evaluation, ("time/",)).get("time/total"),
         num_weights=num_weights,
-        manifest=_mapping(folder / "manifest.json"),
-        evaluated=_evaluated(folder / "report" / "metrics.json", best_step),
+        manifest=manifest,
+        evaluated=evaluated,
+        elsewhere=elsewhere,
     )
 
 
@@ -139,15 +142,32 @@ def _mapping(path: Path) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
-def _evaluated(path: Path, best_step: int | None) -> dict[str, float]:
-    """Return the metrics that `evaluate` kept by split, if they are of the best weights."""
+def _fingerprint(manifest: Mapping[str, Any], split: str) -> str | None:
+    found: Any = manifest
+    for key in ("data", split, "fingerprint"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, str) else None
+
+
+def _evaluated(
+    path: Path, best_step: int | None, manifest: Mapping[str, Any]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Return the metrics that `evaluate` kept by split, if they are of the best weights.
+
+    And the splits of which they are left out, their data being other than the manifest's.
+    """
     metrics: dict[str, float] = {}
+    elsewhere = []
     for split, facts in _mapping(path).items():
-        if isinstance(facts, dict) and facts.get("step") == best_step:
-            found = facts.get("metrics")
-            numbers = _numbers(found if isinstance(found, dict) else {})
-            metrics |= {f"{split}/{name}": value for name, value in numbers.items()}
-    return metrics
+        if not isinstance(facts, dict) or facts.get("step") != best_step:
+            continue
+        if _fingerprint(manifest, split) not in (None, facts.get("fingerprint")):
+            elsewhere.append(split)
+            continue
+        found = facts.get("metrics")
+        numbers = _numbers(found if isinstance(found, dict) else {})
+        metrics |= {f"{split}/{name}": value for name, value in numbers.items()}
+    return metrics, tuple(elsewhere)
 
 
 def _best(folder: Path) -> tuple[int | None, dict[str, Any], int | None]:
@@ -225,8 +245,13 @@ def _numbers(row: Mapping[str, Any], prefixes: tuple[str, ...] = ("",)) -> dict[
     return {
         name: float(value)
         for name, value in row.items()
-        if name.startswith(prefixes) and isinstance(value, int | float)
+        if name.startswith(prefixes) and _is_number(value)
     }
+
+
+def _is_number(value: Any) -> bool:
+    # A forged whole number may be larger than any float.
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < _LARGEST)
 
 
 def _state(folder: Path, facts: Mapping[str, Any], has_begun: bool) -> tuple[str, str]:

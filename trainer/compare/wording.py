@@ -51,7 +51,9 @@ def explanation(comparison: Comparison) -> list[str]:
             f"{what}, with a {LEVEL:.0%} confidence interval by Welch's t test over the seeds"
         )
     else:
-        lines.append(f"{what}; single runs without kept predictions have no interval")
+        lines.append(
+            f"{what}; single runs without kept predictions of the same examples have no interval"
+        )
     return lines
 
 

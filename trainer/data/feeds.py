@@ -39,6 +39,13 @@ class Feed(Protocol):
         del step
         return None
 
+    def num_in_batch(self, step: int) -> int:
+        """Return how many rows of a step's batch, the first ones, are examples and not padding.
+
+        Of an evaluation, whose padding is at the end; a weight of 0 may be an example's own.
+        """
+        return max(0, min(self.batch_size, self.num_examples - step * self.batch_size))
+
     def in_order(self) -> "Feed":
         """Return a feed of each of these examples once, in order: what an evaluation takes."""
 
@@ -118,6 +125,7 @@ class DatasetFeed(Feed):
         if training:
             sizes = [size for size in sizes if size == self.batch_size]
             batches = batches.filter(lambda batch: _size(batch) == self.batch_size)
+        self._sizes = sizes
         self.steps_per_epoch = len(sizes)
         self.num_examples = sum(sizes)
         batches = batches.map(self._pad).prefetch(tf.data.AUTOTUNE)
@@ -147,6 +155,10 @@ class DatasetFeed(Feed):
         """Return the iterator's next batch."""
         del k
         return next(plan)
+
+    def num_in_batch(self, step: int) -> int:
+        """Return how many rows of a step's batch are examples: any batch may be a short one."""
+        return self._sizes[step % self.steps_per_epoch]
 
     def _pad(self, batch: Batch) -> Batch:
         num_missing = self.batch_size - _size(batch)

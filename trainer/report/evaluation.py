@@ -22,9 +22,9 @@ class Evaluation:
     """A split as a model sees it.
 
     Args:
-        facts: plain values for `metrics.json`: `num_examples`, `weights`, `step`, `metrics`,
-            `logged` (by training), `notes`, and `statistics` by the key of the labels, `label` or
-            `label/NAME`.
+        facts: plain values for `metrics.json`: `num_examples`, `fingerprint` (of the split, as
+            in the manifest), `weights`, `step`, `metrics`, `logged` (by training), `notes`, and
+            `statistics` by the key of the labels, `label` or `label/NAME`.
         pictures: by the name of their file, without `.png`.
     """
 
@@ -52,8 +52,9 @@ def evaluation(
     if predictions is not None:
         problem = _not_of_the_outputs(predictions, facts["metrics"]["loss"])
         notes += [problem] if problem else []
-        for name in () if problem else predictions.labels:
-            key, prefix = ("label", "") if name is None else (f"label/{name}", f"{_plain(name)}_")
+        prefixes = _prefixes([] if problem else list(predictions.labels))
+        for name, prefix in prefixes.items():
+            key = "label" if name is None else f"label/{name}"
             try:
                 examples = examples_of(predictions, name, class_names)
             except NotApplicableError as error:
@@ -104,5 +105,15 @@ def _illustrated(found: list[dict[str, Any]], arrays: Arrays, notes: list[str]) 
     return mistakes.draw(np.asarray(images), found)
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[^\w.-]", "_", name)
+def _prefixes(names: Sequence[str | None]) -> dict[str | None, str]:
+    """Return what the pictures of each output begin with, numbered where it is the same."""
+    found: dict[str | None, str] = {}
+    used = set()
+    for name in names:
+        plain = "" if name is None else re.sub(r"[^\w.-]", "_", name)
+        numbered = (plain, *(f"{plain}_{k}" for k in range(2, len(names) + 1)))
+        # Some file systems do not tell capitals apart.
+        chosen = next(one for one in numbered if one.casefold() not in used)
+        used.add(chosen.casefold())
+        found[name] = f"{chosen}_" if chosen else ""
+    return found

@@ -20,6 +20,7 @@ from trainer.event_files import EventFile
 from trainer.report import markdown
 from trainer.report.evaluation import Evaluation
 from trainer.report.figures import pixels, png
+from trainer.report.folder import report_folder
 from trainer.split_predictions import SplitPredictions
 
 _AVERAGED = ("macro", "weighted")
@@ -43,17 +44,16 @@ def write(
         Lines about what was left behind.
 
     Raises:
-        RunFolderError: if something cannot be written.
+        RunFolderError: if something cannot be written, or there are links where it would be.
     """
-    report = run_dir / "report"
+    folder = report_folder(run_dir, split)
+    report = folder.parent
     facts = orjson.loads(orjson.dumps(evaluation.facts))  # NaN becomes null
     splits, notes = _others(report / "metrics.json", split)
     splits[split] = facts
     kept = report / f"predictions_{split}.npz"
-    folder = report / split
     with blaming_disk(folder):
         kept.unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
         # What was drawn before may no longer apply, and TensorBoard would show both evaluations.
         for path in (*folder.glob("*.png"), *folder.glob("events.out.tfevents.*")):
             path.unlink()

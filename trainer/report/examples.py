@@ -81,7 +81,7 @@ def examples_of(
     )
     if labels.ndim == 1 and labels.dtype.kind in "iu":
         return _of_class_numbers(examples, class_names, is_single)
-    return _of_columns(examples, class_names)
+    return _of_columns(examples, class_names, split.activations.get(output))
 
 
 def _of_class_numbers(examples: Examples, class_names: Sequence[str], is_single: bool) -> Examples:
@@ -89,7 +89,8 @@ def _of_class_numbers(examples: Examples, class_names: Sequence[str], is_single:
     lie_in_range = bool(((predictions >= 0) & (predictions <= 1)).all())
     if predictions.shape[1] == 1:
         if not lie_in_range:
-            return _of_columns(replace(examples, labels=labels.astype(np.float64)), class_names)
+            values = replace(examples, labels=labels.astype(np.float64))
+            return _of_columns(values, class_names, "linear")
         predictions = np.concatenate([1 - predictions, predictions], axis=1)
     num_classes = predictions.shape[1]
     if labels.min() < 0 or labels.max() >= num_classes:
@@ -115,7 +116,7 @@ def _of_class_numbers(examples: Examples, class_names: Sequence[str], is_single:
     )
 
 
-def _of_columns(examples: Examples, class_names: Sequence[str]) -> Examples:
+def _of_columns(examples: Examples, class_names: Sequence[str], activation: str | None) -> Examples:
     """Return yes-or-no labels, values, or classes where labels are distributions over them."""
     predictions = examples.predictions
     labels = examples.labels.astype(np.float64)
@@ -125,24 +126,40 @@ def _of_columns(examples: Examples, class_names: Sequence[str]) -> Examples:
             f"labels are {list(labels.shape)}, predictions {list(predictions.shape)}"
         )
     num_columns = labels.shape[1]
-    lie_in_range = bool(((predictions >= 0) & (predictions <= 1)).all())
-    if num_columns > 1 and _are_distributions(labels) and _are_distributions(predictions):
+    kind = kind_of_columns(labels, predictions, activation)
+    if kind == "classes":
         is_one_hot = np.isin(labels, (0, 1)).all()
         return replace(
             examples,
-            kind="classes",
+            kind=kind,
             labels=labels.argmax(axis=1),
             names=_names("", class_names, num_columns),
             notes=[] if is_one_hot else ["labels are soft: the most probable class counts"],
         )
-    if lie_in_range and np.isin(labels, (0, 1)).all():
-        return replace(
-            examples,
-            kind="yes_no",
-            labels=labels == 1,
-            names=_names("", class_names, num_columns),
-        )
+    if kind == "yes_no":
+        names = _names("", class_names, num_columns)
+        return replace(examples, kind=kind, labels=labels == 1, names=names)
     return replace(examples, labels=labels, names=_names("value ", class_names, num_columns))
+
+
+def kind_of_columns(labels: np.ndarray, predictions: np.ndarray, activation: str | None) -> str:
+    """Return `classes`, `yes_no` or `values`: what labels that are no class numbers are.
+
+    Numbers alone do not tell: values to regress may all be 0 or 1, and predictions lie between.
+
+    Args:
+        labels: [N, K].
+        predictions: [N, K].
+        activation: that made the predictions: `softmax`, `sigmoid` or `linear`; None: not known.
+    """
+    is_zero_or_one = bool(np.isin(labels, (0, 1)).all())
+    are_distributions = labels.shape[1] > 1 and all(map(_are_distributions, (labels, predictions)))
+    # A model with a softmax of its own is linear too, but its labels are rows with a one.
+    may_be_classes = is_zero_or_one if activation == "linear" else activation != "sigmoid"
+    if are_distributions and may_be_classes:
+        return "classes"
+    lie_in_range = bool(((predictions >= 0) & (predictions <= 1)).all())
+    return "yes_no" if is_zero_or_one and lie_in_range and activation != "linear" else "values"
 
 
 def _are_distributions(rows: np.ndarray) -> bool:

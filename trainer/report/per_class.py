@@ -38,16 +38,22 @@ def per_class(
     Returns:
         For each class `class`, `STATISTICS` and `support`, the weight of its examples.
     """
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        is_true, is_predicted, average=None, sample_weight=weight, zero_division=0
-    )
     ones = np.ones(len(is_true)) if weight is None else weight
     support = ones @ is_true
     rows: list[dict[str, Any]] = []
     for k, name in enumerate(names):
         row = {"class": name, **dict.fromkeys(STATISTICS), "support": _number(support[k])}
         if is_true[:, k].any():
-            row |= {"precision": precision[k], "recall": recall[k], "f1": f1[k]}
+            # Column by column: of [N, 1] scikit-learn makes two classes, and puts that of no first.
+            precision, recall, f1, _ = precision_recall_fscore_support(
+                is_true[:, k],
+                is_predicted[:, k],
+                pos_label=True,
+                average="binary",
+                sample_weight=weight,
+                zero_division=0,
+            )
+            row |= {"precision": precision, "recall": recall, "f1": f1}
             of_class = {"y_true": is_true[:, k], "y_score": scores[:, k], "sample_weight": weight}
             if not is_true[:, k].all():
                 row["roc_auc"] = roc_auc_score(**of_class)

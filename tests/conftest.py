@@ -1,9 +1,12 @@
 """Two logical CPU devices for every test, set before TensorFlow starts; a cache of their own."""
 
 import os
+import signal
 
 import pytest
 
+# What is started in the background ignores SIGINT, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from trainer.quiet import import_tensorflow

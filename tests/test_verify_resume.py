@@ -134,7 +134,10 @@ def test_ctrl_c_ends_the_run_too(tmp_path):
             time.sleep(0.05)
         child = json.loads(lock.read_text())["process"]
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=60)
+        try:
+            _, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, error) == (1, "interrupted\n")
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)

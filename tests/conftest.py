@@ -9,7 +9,7 @@ import pytest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from trainer.quiet import import_tensorflow
+from trainer.quiet import import_tensorflow  # noqa: E402
 
 import_tensorflow()
 

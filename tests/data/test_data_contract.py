@@ -74,15 +74,16 @@ def test_data_set_loads_the_same_arrays_every_time(config):
 
 
 def test_data_set_goes_through_its_own_settings(config):
-    splits, note = hold_out(build(config).load(), config["validation"], config["split_seed"])
+    settings = DataSettings(**{key: config[key] for key in FRAMEWORK_KEYS & config.keys()})
+    splits, note = hold_out(build(config).load(), settings.validation, settings.split_seed)
     assert {"train", "val"} <= set(splits) and note.startswith("val is ")
     train = limit(splits["train"], 8)
     assert {len(array) for array in train.values()} == {8}
     if "image" in train:
         mean, std = channel_statistics(train["image"])
         assert (std > 0).all() and ((mean >= 0) & (mean <= 1)).all()
-    assert isinstance(config["batch_size"], int) and config["limit"] is None
-    assert config["feed"] == "auto"
+    assert isinstance(settings.batch_size, int) and settings.limit is None
+    assert settings.feed == "auto"
 
 
 def arrays(**changes):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer import help as help_page
+from trainer.printable import printable
 from trainer.quiet import MissingTensorFlowError
 from trainer.suggestions import nearest
 
@@ -175,8 +176,8 @@ def _as_command_line(words: list[str]) -> Iterator[None]:
 
 def _report(line: str, exit_code: int) -> int:
     # What a message quotes may come from somebody else's file: no control characters, no pages.
-    printable = "".join(c if c.isprintable() else " " for c in line)
-    print(printable if len(line) <= LONGEST else f"{printable[:LONGEST]} ...", file=sys.stderr)
+    shown = printable(line)
+    print(shown if len(line) <= LONGEST else f"{shown[:LONGEST]} ...", file=sys.stderr)
     return exit_code
 
 

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from trainer.config import ConfigError
 from trainer.data.decoding import FORMATS, SUFFIXES, decode, decode_with_pillow
 from trainer.data.image_files import num_threads
+from trainer.printable import printable as _printable
 
 _KINDS = "PNG, JPEG, BMP, GIF or WebP"
 
@@ -98,7 +99,7 @@ def pixels_as_they_are(path: str, channels: int) -> np.ndarray:
 
 def printable(text: str) -> str:
     """Return a file's or a class' name to be shown: no control characters or broken encodings."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return _printable(text, instead="\N{REPLACEMENT CHARACTER}")
 
 
 def _of_word(word: str) -> list[str]:

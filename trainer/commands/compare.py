@@ -78,7 +78,7 @@ def _common_parent(folders: Sequence[Path]) -> Path:
 
 def _print(lines: Sequence[str], style: str | None = None, soft_wrap: bool = True) -> None:
     """Print lines; those with a path or a command are left whole, to be copied."""
-    from trainer.compare.figures import printable
+    from trainer.printable import printable
 
     for line in lines:
         console.print(printable(line), style=style, markup=False, soft_wrap=soft_wrap)

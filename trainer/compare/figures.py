@@ -20,8 +20,3 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
-
-
-def printable(text: str) -> str:
-    """Return text without control characters: a run folder may come from somebody else."""
-    return "".join(c if c.isprintable() else " " for c in text)

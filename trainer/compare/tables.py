@@ -12,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.compare.comparison import Comparison
-from trainer.compare.figures import duration, number, printable
+from trainer.compare.figures import duration, number
 from trainer.compare.groups import Group
 from trainer.compare.intervals import Difference
 from trainer.compare.past_run import PastRun
 from trainer.compare.settings_that_vary import short_names, short_value
 from trainer.compare.wording import explanation, heading, how_far, label
+from trainer.printable import printable
 
 _ANY_WIDTH = 10_000
 

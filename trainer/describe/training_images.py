@@ -11,6 +11,7 @@ from trainer.data.dataset import is_label
 from trainer.data.feeds import Batch
 from trainer.describe.section import Section
 from trainer.disk import write_whole
+from trainer.printable import printable
 
 NUM_COLUMNS = 8
 CAPTION_LENGTH = 22  # characters a line that fit above a picture
@@ -91,7 +92,7 @@ def _shares(row: np.ndarray, class_names: Sequence[str]) -> str:
 
 
 def _cut(text: str) -> str:
-    text = "".join(c if c.isprintable() else " " for c in text)
+    text = printable(text)
     return text if len(text) <= CAPTION_LENGTH else f"{text[: CAPTION_LENGTH - 1]}…"
 
 

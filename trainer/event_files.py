@@ -71,25 +71,6 @@ class EventFile:
         """Append pictures: uint8 [N, H, W, C], C in {1, 3}."""
         height, width = images.shape[1:3]
         encoded = [tf.io.encode_png(image).numpy() for image in images]
-        self._pictures(tag, step, width, height, encoded)
-
-    def figure(self, tag: str, step: int, figure: "Figure") -> None:
-        """Append a figure of matplotlib as a picture."""
-        from trainer.report.figures import png  # with matplotlib
-
-        content = png(figure)
-        width, height = figure.canvas.get_width_height()
-        self._pictures(tag, step, width, height, [content])
-
-    def summary(self, step: int, summary: Summary) -> None:
-        """Append what one of TensorBoard's `summary` modules has made."""
-        self._write(Event(wall_time=time.time(), step=step, summary=_own(summary)))
-
-    def graph(self, graph_def: bytes) -> None:
-        """Append a graph for the graph page: a serialized `GraphDef`."""
-        self._write(Event(wall_time=time.time(), graph_def=graph_def))
-
-    def _pictures(self, tag: str, step: int, width: int, height: int, encoded: list[bytes]) -> None:
         content = np.array([str(width).encode(), str(height).encode(), *encoded], dtype=object)
         summary = Summary()
         summary.value.add(
@@ -98,6 +79,20 @@ class EventFile:
             tensor=tensor_util.make_tensor_proto(content),
         )
         self.summary(step, summary)
+
+    def figure(self, tag: str, step: int, figure: "Figure") -> None:
+        """Append a figure of matplotlib as a picture."""
+        from trainer.report.figures import pixels  # with matplotlib
+
+        self.images(tag, step, pixels(figure)[np.newaxis])
+
+    def summary(self, step: int, summary: Summary) -> None:
+        """Append what one of TensorBoard's `summary` modules has made."""
+        self._write(Event(wall_time=time.time(), step=step, summary=_own(summary)))
+
+    def graph(self, graph_def: bytes) -> None:
+        """Append a graph for the graph page: a serialized `GraphDef`."""
+        self._write(Event(wall_time=time.time(), graph_def=graph_def))
 
     def position(self) -> Position:
         """Hand everything to the operating system; return where the file stands."""

@@ -38,11 +38,15 @@ class PredictedImages(AtEvaluations):
         self._num_images = num_images
         self._num_looked_at = num_looked_at
 
+    def on_model_built(self) -> None:
+        """Find out whether there are images of classes."""
+        self._applies = self.trainer.data.has_images and None in self.class_outputs()
+
     def show(self) -> None:
         """Predict the first validation images, and draw some."""
         trainer, writer = self.trainer, self.trainer.writer
         names = trainer.data.class_names
-        if writer is None or None not in self.class_outputs() or not trainer.data.has_images:
+        if writer is None or not self._applies:
             return
         batch = {k: x[: self._num_looked_at] for k, x in trainer.data.example_batch("val").items()}
         labels = labels_of(batch)

@@ -19,7 +19,7 @@ from trainer.disk import blaming_disk, write_whole
 from trainer.event_files import EventFile
 from trainer.report import markdown
 from trainer.report.evaluation import Evaluation
-from trainer.report.figures import pixels, png
+from trainer.report.figures import png
 from trainer.report.folder import report_folder
 from trainer.split_predictions import SplitPredictions
 
@@ -118,7 +118,7 @@ def _write_events(
         if columns:
             file.scalars(np.array([step]), columns, time.time())
         for name, figure in evaluation.pictures.items():
-            file.images(f"report/{name}", step, pixels(figure)[np.newaxis])
+            file.figure(f"report/{name}", step, figure)
         file.text("report", step, markdown.section(split, facts, with_pictures=False))
     finally:
         file.close()

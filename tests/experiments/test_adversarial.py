@@ -93,6 +93,7 @@ def test_robust_accuracy_of_a_linear_classifier_is_the_known_one(random_start):
 
 def test_attacks_begin_at_another_point_each_step():
     trainer = trainer_of(epsilon=0.1, step_size=1e-6, num_steps=1)
+    clean = trainer.chunk.look_up(0)[1]  # before: to look a batch up may trace a step
     batches = []
     plain_step = AdversarialTrainer.__base__.train_step
 
@@ -102,7 +103,6 @@ def test_attacks_begin_at_another_point_each_step():
 
     AdversarialTrainer.__base__.train_step = noting
     try:
-        clean = trainer.chunk.look_up(0)[1]
         for step in (0, 1, 0):
             trainer.chunk.run_eagerly(clean, step)
     finally:

@@ -37,9 +37,11 @@ class FunnyResNet(ImageClassifier):
         strides: For each block, step of its first layer, in pixels.
         depth: Residual layers in a block, at least 1.
         num_paths: Paths in a residual layer, each a quarter as wide as the one before.
-        zero_gamma: Start with paths that add 0, by the scale of their last batch normalization
-            (Goyal et al. 2017, arXiv 1706.02677). Not in the tutorial, where each of the 15 layers
-            adds two paths of variance 1 and the first losses lie above 5.
+        zero_gamma: Start with layers that keep the size as the identity: with paths that add 0, by
+            the scale of their last batch normalization (Goyal et al. 2017, arXiv 1706.02677). Not
+            in the tutorial, where each of the 15 layers adds two paths of variance 1 and the first
+            losses lie above 5. Differs from the paper: layers that stride keep their paths, since
+            their shortcuts alone, of 1x1 convolutions, see one pixel in four.
         **kwargs: As for `keras.Model`, such as `name`.
 
     Raises:
@@ -97,7 +99,7 @@ class FunnyResNet(ImageClassifier):
             zip(*blocks.values(), strict=True), start=1
         ):
             scaling = ScalingMultiPathResidual(
-                t, m, b, kernel_size, num_paths, step, zero_gamma, name=f"block_{block}_scaling"
+                t, m, b, kernel_size, num_paths, step, name=f"block_{block}_scaling"
             )
             identities = [
                 MultiPathResidual(

@@ -20,7 +20,8 @@ from trainer.data.class_distribution import (
 from trainer.data.dataset import num_examples
 from trainer.disk import write_whole
 from trainer.manifest import command_line, manifest
-from trainer.report.hparams import FAILED, SUCCEEDED, HParamsSession, settings_of
+from trainer.report.hparams import FAILED, SUCCEEDED, HParamsSession
+from trainer.report.session_settings import session_settings
 from trainer.run_lock import run_lock
 from trainer.same_run import (
     data_differences,
@@ -81,7 +82,7 @@ def run(cfg: DictConfig, run_dir: Path) -> float | None:
 @contextmanager
 def _on_the_hparams_page(cfg: DictConfig, built: Built, run_dir: Path) -> Iterator[None]:
     """Write the run's session: its settings now, and afterwards how it ended."""
-    settings = settings_of(OmegaConf.to_container(cfg))  # type: ignore[arg-type]
+    settings = session_settings(run_dir, OmegaConf.to_container(cfg))  # type: ignore[arg-type]
     session = HParamsSession(run_dir, settings)
     try:
         yield

@@ -24,7 +24,7 @@ from trainer.callbacks.model_graph import part
 from trainer.callbacks.precision_recall import PrecisionRecall
 from trainer.callbacks.predicted_images import PredictedImages
 from trainer.data.data import Data
-from trainer.report.hparams import settings_of
+from trainer.report.session_settings import settings_of
 from trainer.split_predictions import predict_split
 from trainer.trained_model import find_weights
 from trainer.trainer import Trainer

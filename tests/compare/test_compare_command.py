@@ -59,11 +59,31 @@ def test_table_and_files(folder, tmp_path, capsys):
     assert [float(row["evaluated test/accuracy"]) for row in rows[:6]] == [
         *(0.85, 0.875, 0.9, 0.775, 0.8, 0.825)
     ]
+    assert {float(row["seconds"]) for row in rows} == {7.5}
     markdown = text.read_text()
     assert "| 1 | 0.1 | 0.9100 ± 0.0100 | 0.8750 ± 0.0250 | - | 3 | 8 s |" in markdown
     assert "- not ranked: stopped: cut off" in markdown
     drawn = matplotlib.image.imread(folder / "comparison" / "comparison.png")
     assert drawn.shape[0] > 600 and drawn.shape[1] > 1000
+
+
+def test_files_are_written_beside_the_runs_and_those_of_other_runs_removed(folder, capsys):
+    assert entry(["compare", str(folder)]) == 0
+    output = folder / "comparison"
+    names = ["best.yaml", "comparison.png", "importance.png", "parallel_coordinates.png"]
+    assert sorted(path.name for path in output.iterdir()) == [*names, "runs.csv", "table.md"]
+    printed = capsys.readouterr().out
+    assert all(str(path) in printed for path in output.iterdir())
+    (folder / "0.1_0" / "manifest.json").unlink()
+    assert entry(["compare", str(folder / "0.1_0")]) == 0
+    assert sorted(path.name for path in output.iterdir()) == [
+        "comparison.png",
+        "runs.csv",
+        "table.md",
+    ]
+    assert (
+        f"best.yaml is not written: {folder}/0.1_0/manifest.json has no" in capsys.readouterr().out
+    )
 
 
 def test_again_its_own_picture_is_no_run(folder, capsys):
@@ -177,6 +197,11 @@ def test_mean_curve_is_that_of_what_all_have():
         (
             "python -m trainer -m model=mlp optimizer.learning_rate=0.1,0.01 seed=0,1 x=2",
             "python -m trainer model=mlp optimizer.learning_rate=0.01 x=2",
+        ),
+        (
+            "python -m trainer a=1 hydra.mode=RUN hydra.run.dir='x/a=1,seed=0' seed=0 workers=2 "
+            "sweep=tpe sweep.n_trials=9",
+            "python -m trainer a=1",
         ),
         ("python -m trainer -m model=mlp,mini_inception", None),
         ("python -m trainer 'unclosed", None),

@@ -56,3 +56,17 @@ def test_names_are_as_short_as_they_can_be_told_apart():
 )
 def test_a_class_is_called_by_its_name_alone_unless_another_has_it(others, shown):
     assert short_value("model._target_", "m.Net", others) == shown
+
+
+@pytest.mark.parametrize(
+    "value, others, shown",
+    [
+        ("0.0025582015804", ["0.0131602638270841"], "0.002558"),
+        ("0.0025582015804", ["0.0025582999999"], "0.0025582015804"),
+        ("1.0000000002e-05", [], "1e-05"),
+        ("123456789", [], "123456789"),
+        ("1.10.2.10.5", [], "1.10.2.10.5"),
+    ],
+)
+def test_a_number_has_few_digits_if_it_can_be_told_from_the_others(value, others, shown):
+    assert short_value("rate", value, [value, *others]) == shown

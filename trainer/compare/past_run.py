@@ -87,7 +87,7 @@ def read_run(folder: Path) -> PastRun:
     """
     check_run_folder(folder)
     try:
-        config = _config(folder / "config.yaml")
+        config = read_config(folder)
         best_step, best, num_weights = _best(folder / "checkpoints")
         state = _newest_state(folder / "checkpoints")
         last, evaluation = _rows(folder / "metrics.jsonl")
@@ -119,7 +119,9 @@ def read_run(folder: Path) -> PastRun:
     )
 
 
-def _config(path: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return a run's configuration; a ValueError says in one line why it cannot be read."""
+    path = folder / "config.yaml"
     if not path.exists():
         raise ValueError("it has no config.yaml")
     content = path.read_bytes()

@@ -1,5 +1,6 @@
 """Which settings differ between runs, and how they are called where there is little room."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ Settings = Mapping[str, str]
 """Dotted names to values as on the command line; what is null is left out."""
 
 TARGET = "_target_"
+_LONG_NUMBER = 8  # in characters
 NOT_COMPARED = ("seed", "resume")
 """Seeds are grouped over; `resume` is of a command, not of a run."""
 
@@ -67,15 +69,24 @@ def short_value(name: str, value: str | None, others: Iterable[str | None] = ())
     Args:
         name: dotted, of the setting.
         value: None where a run has no such setting, or null.
-        others: its values in other runs; a class is called by its name alone if no other has it.
+        others: its values in other runs; a class is called by its name alone, and a number has few
+            digits, if it can still be told from these.
     """
     if value is None:
         return "-"
-    if not name.endswith(TARGET):
-        return value
-    short = value.rpartition(".")[2]
-    alike = {other for other in others if other and other.rpartition(".")[2] == short}
+    short = _short(name, value)
+    alike = {other for other in others if other and _short(name, other) == short}
     return short if alike <= {value} else value
+
+
+def _short(name: str, value: str) -> str:
+    if name.endswith(TARGET):
+        return value.rpartition(".")[2]
+    is_long_number = len(value) > _LONG_NUMBER and re.fullmatch(r"-?[\d.]+(e-?\d+)?", value)
+    try:
+        return f"{float(value):.4g}" if is_long_number and "." in value else value
+    except ValueError:  # such as a version, 1.10.2
+        return value
 
 
 def _varies_by_itself(name: str, runs: Sequence[Settings]) -> bool:

@@ -12,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.compare.comparison import Comparison
+from trainer.compare.failures import Unranked
 from trainer.compare.figures import duration, number
 from trainer.compare.groups import Group
 from trainer.compare.intervals import Difference
 from trainer.compare.past_run import PastRun
 from trainer.compare.settings_that_vary import short_names, short_value
-from trainer.compare.wording import explanation, heading, how_far, label
+from trainer.compare.wording import explanation, heading, label
 from trainer.printable import printable
 
 _ANY_WIDTH = 10_000
@@ -37,7 +38,7 @@ def terminal_table(comparison: Comparison, console: Console) -> Table:
     return _table(_columns(comparison, one_column=True, is_stacked=True))
 
 
-def markdown(comparison: Comparison) -> str:
+def markdown(comparison: Comparison, unranked: Unranked) -> str:
     """Return the groups as a Markdown table, with what stands above and below it."""
     columns = _columns(comparison)
     rows = list(zip(*(cells for _, cells in columns), strict=True))
@@ -46,8 +47,8 @@ def markdown(comparison: Comparison) -> str:
     table = [f"| {' | '.join(_in_markdown(cell) for cell in line)} |" for line in lines]
     below = [f"- {_in_markdown(line)}" for line in (*explanation(comparison), *comparison.notes)]
     others = [
-        f"- not ranked: {_in_markdown(_shown(r, comparison))}: {_in_markdown(how_far(r))}"
-        for r in comparison.others
+        f"- not ranked: {_in_markdown(_shown(folder, comparison))}: {_in_markdown(words)}"
+        for folder, words in unranked
     ]
     return "\n".join([heading(comparison), "", *table, "", *below, *others]) + "\n"
 
@@ -140,9 +141,9 @@ def _span(values: Sequence[int | None]) -> str:
     return ends[0] if len(numbers) == 1 else " to ".join(ends)
 
 
-def _shown(run: PastRun, comparison: Comparison) -> Path:
-    parents = {other.folder.parent for other in comparison.runs}
-    return Path(run.folder.name) if len(parents) == 1 else run.folder
+def _shown(folder: Path, comparison: Comparison) -> Path:
+    parents = {run.folder.parent for run in comparison.runs}
+    return Path(folder.name) if len(parents) == 1 else folder
 
 
 def _in_markdown(text: object) -> str:

@@ -34,7 +34,7 @@ def explanation(comparison: Comparison) -> list[str]:
         lines.append(f"{', '.join(metrics)}: of each run's best weights, chosen by {chosen_by}")
     has_seeds = any(len(group.runs) > 1 for group in groups)
     if has_seeds:
-        lines.append("±: standard deviation over the n seeds of a setting")
+        lines.append("±: standard deviation over the n seeds of a setting; time: mean of a run")
     if comparison.baseline is None or len(groups) < 2:
         return lines
     what = f"difference: in {comparison.quantity}, to row {comparison.baseline + 1}"

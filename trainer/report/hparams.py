@@ -1,24 +1,28 @@
-"""A run on TensorBoard's HParams page: its settings, its state and what it came to."""
+"""A run on TensorBoard's HParams page: its settings, its state and what it came to.
 
+TensorFlow is imported only by whoever opens a session: `mark_failed` is for the parent of a run.
+"""
+
+import fcntl
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboard.plugins.hparams import summary_v2
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import metadata
 from tensorboard.plugins.hparams.api_pb2 import Status
-from tensorboard.plugins.hparams.summary import session_end_pb
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-from trainer.event_files import EventFile
+from trainer.disk import blaming_disk
 
 SUCCEEDED, FAILED = Status.STATUS_SUCCESS, Status.STATUS_FAILURE
+EVENT_FILES = "events.out.tfevents.*.tapeloop"
 
-_LEFT_OUT = (
-    *("name", "resume", "log_every", "checkpoint_every", "keep", "keep_best", "keep_every"),
-    *("profile", "callbacks", "data.root", "data.feed", "data.source", "monitor", "monitor_mode"),
-)
-"""Settings that say where a run keeps what, and not what it trains."""
+_HEAD, _TAIL = 12, 4  # bytes of a record before and after its event
 
 
 class HParamsSession:
@@ -29,10 +33,14 @@ class HParamsSession:
 
     Args:
         run_dir: the run folder.
-        settings: name to value, as `settings_of` returns them.
+        settings: name to value, as `session_settings` returns them.
     """
 
     def __init__(self, run_dir: Path, settings: Mapping[str, Any]) -> None:
+        from tensorboard.plugins.hparams import summary_v2
+
+        from trainer.event_files import EventFile  # with TensorFlow
+
         self._events = EventFile(run_dir)
         # Its own name, and not a hash of the settings: equal settings are still several runs.
         here, path = Path.cwd(), run_dir.resolve()
@@ -46,37 +54,68 @@ class HParamsSession:
         columns = {f"best/{name}": np.array([value]) for name, value in best.items()}
         if columns:
             self._events.scalars(np.array([step]), columns, time.time())
-        self._events.summary(0, session_end_pb(status))
+        self._events.summary(0, _end(status))
 
     def close(self) -> None:
         """Close the file."""
         self._events.close()
 
 
-def settings_of(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """Return the settings that make a run what it is, as the page takes them.
+def mark_failed(run_dir: Path) -> None:
+    """Write the end of a run whose process died without a word, such as one that was killed.
 
-    A part that is built is named by its class or function, such as `model: MiniInception`, beside
-    its arguments; lists and nulls become text.
+    Nothing is written where the run has ended by itself, where a process trains in the folder or
+    where none has begun to. A run that is taken up again writes its session anew; a TensorBoard
+    that has read this end shows the new one when it is started again.
 
     Args:
-        config: the resolved configuration as plain values.
+        run_dir: the run folder.
+
+    Raises:
+        RunFolderError: if it cannot be written.
     """
-    return dict(_flat(config, ""))
+    paths = sorted(run_dir.glob(EVENT_FILES))
+    if not paths or not (run_dir / "lock").is_file():
+        return
+    with (
+        blaming_disk(paths[0]),
+        (run_dir / "lock").open("rb") as lock,
+        paths[0].open("r+b") as file,
+    ):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        events, length = _whole_events(file.read())
+        if not events or any(metadata.SESSION_END_INFO_TAG.encode() in event for event in events):
+            return
+        # A record cut off by the kill would hide all that comes after it.
+        file.truncate(length)
+        file.seek(length)
+        event = Event(wall_time=time.time(), step=0, summary=_end(FAILED))
+        RecordWriter(file).write(event.SerializeToString())
 
 
-def _flat(node: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in node.items():
-        name = f"{prefix}{key}"
-        if name in _LEFT_OUT or key in ("_partial_", "_convert_"):
-            continue
-        if key == "_target_":
-            found.append((prefix.removesuffix("."), str(value).rpartition(".")[2]))
-        elif isinstance(value, Mapping):
-            found += _flat(value, f"{name}.")
-        elif isinstance(value, bool | int | float | str):
-            found.append((name, value))
-        else:
-            found.append((name, str(value)))
-    return found
+def _end(status: int) -> Summary:
+    data = HParamsPluginData(
+        session_end_info=SessionEndInfo(status=status, end_time_secs=time.time())
+    )
+    summary = Summary()
+    summary.value.add(
+        tag=metadata.SESSION_END_INFO_TAG,
+        metadata=metadata.create_summary_metadata(data),
+        tensor=metadata.NULL_TENSOR,
+    )
+    return summary
+
+
+def _whole_events(content: bytes) -> tuple[list[bytes], int]:
+    """Return the events of whole records, and how many bytes these take."""
+    events, length = [], 0
+    while len(head := content[length : length + _HEAD]) == _HEAD:
+        end = length + _HEAD + int.from_bytes(head[:8], "little") + _TAIL
+        if end > len(content):
+            break
+        events.append(content[length + _HEAD : end - _TAIL])
+        length = end
+    return events, length

@@ -9,7 +9,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ("trainer", "models", "experiments", "benchmarks", "conf", "scripts", "tests")
 CONFIG_LIBRARIES = ("hydra", "omegaconf")
-MAY_COMPOSE = {f"trainer/{name}.py" for name in ("__main__", "compose", "config", "build", "run")}
+MAY_COMPOSE = {
+    *(f"trainer/{name}.py" for name in ("__main__", "compose", "config", "build", "run")),
+    *(f"trainer/sweep/{name}.py" for name in ("launcher", "plan", "plugins", "sweeper")),
+    *(f"trainer/sweep/search/{name}.py" for name in ("command", "source", "space")),
+}
 MAY_IMPORT = {
     "models": {"models"},
     "trainer": {"trainer"},

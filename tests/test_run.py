@@ -144,12 +144,6 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     assert "going on from step 1" in (tmp_path / "train.log").read_text()
 
 
-def test_a_grid_runs_every_combination(tmp_path):
-    words = ["-m", *SMALL, "duration=2st", "seed=0,1", "optimizer=sgd,adam"]
-    assert entry([*words, f"hydra.sweep.dir={tmp_path}"]) == 0
-    assert len(list(tmp_path.rglob("metrics.jsonl"))) == 4
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [

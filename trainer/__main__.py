@@ -27,14 +27,6 @@ LONGEST = 2000  # of a message, in characters
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
-class JobFailedError(Exception):
-    """A job of a sweep failed; what went wrong has been printed."""
-
-    def __init__(self, exit_code: int) -> None:
-        super().__init__(exit_code)
-        self.exit_code = exit_code
-
-
 def entry(argv: list[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
@@ -89,6 +81,8 @@ def _train(words: list[str]) -> int:
 
     from trainer.compose import in_one_line, with_new_argument, without_hooks
     from trainer.hydra_hooks import refused_word
+    from trainer.sweep import plugins
+    from trainer.sweep.finish import SweepEndedError
 
     refusal = refused_word(words)
     if refusal:
@@ -100,10 +94,11 @@ def _train(words: list[str]) -> int:
         return _job(cfg, wants_traceback)
 
     try:
+        plugins.register()
         with _as_command_line(words), without_hooks():
             main()
-    except JobFailedError as failed:
-        return failed.exit_code
+    except SweepEndedError as ended:
+        return ended.exit_code
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         if wants_traceback:
             raise
@@ -130,6 +125,7 @@ def _job(cfg: "DictConfig", wants_traceback: bool) -> float | None:
     from trainer.disk import RunFolderError
     from trainer.nonfinite import NonFiniteError
     from trainer.run_lock import remove_if_unused
+    from trainer.sweep.finish import SweepEndedError
 
     job = HydraConfig.get()
     run_dir, is_sweep = Path(job.runtime.output_dir), job.mode == RunMode.MULTIRUN
@@ -156,7 +152,7 @@ def _job(cfg: "DictConfig", wants_traceback: bool) -> float | None:
         remove_if_unused(run_dir)
     exit_code = BAD_USAGE if is_usage else FAILED
     # After an exception Hydra goes on with a sweep; a single job's it would only print again.
-    raise JobFailedError(exit_code) if is_sweep else SystemExit(exit_code)
+    raise SweepEndedError(exit_code) if is_sweep else SystemExit(exit_code)
 
 
 @contextmanager

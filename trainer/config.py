@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
@@ -20,7 +20,14 @@ from trainer.keras_arguments import NOT_BY_THE_OPTIMIZER, instead
 from trainer.quiet import import_tensorflow
 from trainer.run_folder import check_run_folder
 from trainer.saved_config import check_saved_text
-from trainer.settings import MISSING, DataSettings, Settings, UpdateSettings
+from trainer.settings import (
+    MISSING,
+    DataSettings,
+    Settings,
+    SweepSettings,
+    UpdateSettings,
+    WorkerSettings,
+)
 from trainer.suggestions import dotted_keys, nearest, nearest_setting
 from trainer.targets import in_yaml
 
@@ -29,8 +36,12 @@ class ConfigError(ValueError):
     """A setting that cannot be trained with; the message is one line for the user."""
 
 
+Sweep = TypeVar("Sweep", bound=SweepSettings)
+
 OBJECTS = ("data", "model", "loss", "optimizer", "schedule", "strategy", "trainer")
 COLLECTIONS = ("augment", "metrics", "callbacks")
+OF_SWEEPS = ("sweep", "workers")
+"""What is of a sweep as a whole: no run has it in its configuration."""
 # In these groups every target that takes `num_classes` gets the data's, so null or nothing will do.
 CLASSIFYING = ("augment", "model", "loss", "metrics")
 # The settings that are arguments of the Trainer, under the same names.
@@ -56,8 +67,8 @@ def check(cfg: DictConfig) -> DictConfig:
         cfg: as Hydra composes it.
 
     Returns:
-        The same without interpolations, without the `hydra` node and without the null entries by
-        which a run switches off a metric, callback or augmentation.
+        The same without interpolations, without the `hydra` node and what is of a sweep, and
+        without the null entries by which a run switches off a metric, callback or augmentation.
 
     Raises:
         ConfigError: for the first setting that is unknown, missing or out of range, and the first
@@ -75,9 +86,34 @@ def check(cfg: DictConfig) -> DictConfig:
     return OmegaConf.create(config)
 
 
+def check_sweep(cfg: DictConfig, schema: type[Sweep]) -> tuple[Sweep, int]:
+    """Return the settings of a sweep as a whole, typed and in range, and the number of workers.
+
+    Args:
+        cfg: as Hydra composes it.
+        schema: what the keys of `sweep` are.
+
+    Raises:
+        ConfigError: for the first setting that is unknown, missing or out of range.
+    """
+    try:
+        values = OmegaConf.to_container(cfg.sweep, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"sweep={in_yaml(values)}: an option is needed, such as sweep=grid")
+    known = [setting.name for setting in fields(schema)]
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"sweep.{key!s}: no such setting; {nearest(str(key), known)}")
+    workers = _typed(WorkerSettings, {"workers": cfg.workers})["workers"]
+    return schema(**_typed(schema, cast(dict[str, Any], values), "sweep.")), workers
+
+
 def _plain(cfg: DictConfig) -> dict[str, Any]:
     try:
-        cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+        left_out = ("hydra", *OF_SWEEPS)
+        cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in left_out])
         for key in OmegaConf.missing_keys(cfg):
             raise ConfigError(f"{key}: not given; add {key}=VALUE")
         config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))

@@ -32,14 +32,22 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def refusal(run_dir: Path, differing: list[str]) -> str:
-    """Return the line by which a command of other settings is refused."""
+def refusal(
+    run_dir: Path, differing: list[str], elsewhere: str = "folder with hydra.run.dir=DIR"
+) -> str:
+    """Return the line by which a command of other settings is refused.
+
+    Args:
+        run_dir: the run folder.
+        differing: what `differences` found.
+        elsewhere: what the user may choose another one of.
+    """
     shown = "; ".join(differing[:_SHOWN])
     more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
     return (
         f"{run_dir}: the run in this folder was begun otherwise ({shown}{more}); add resume=folder "
         "to go on as it was begun, resume=command to go on as this command says, or choose "
-        "another folder with hydra.run.dir=DIR"
+        f"another {elsewhere}"
     )
 
 

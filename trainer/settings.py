@@ -29,13 +29,17 @@ def _is_period(text: Any) -> bool:
     return Duration.parse(text).amount > 0
 
 
+def _is_folder_name(name: str) -> bool:
+    return re.fullmatch(r"[\w.=,+-]*\w[\w.=,+-]*", name) is not None
+
+
 @dataclass
 class Settings:
     """The keys of config.yaml beside the groups, with what each may be."""
 
     name: str = _setting(
         "letters, digits and . _ - = only, since it names a folder",
-        lambda name: re.fullmatch(r"[\w.=,+-]*\w[\w.=,+-]*", name) is not None,
+        _is_folder_name,
     )
     seed: int = _setting("a whole number, at least 0", lambda seed: seed >= 0)
     duration: str = _setting(
@@ -95,6 +99,40 @@ class DataSettings:
         None,
     )
     feed: str = _setting(f"one of {', '.join(FEEDS)}", lambda feed: feed in FEEDS, "auto")
+
+
+@dataclass
+class SweepSettings:
+    """The keys of `sweep` that every sweep has."""
+
+    name: str = _setting(
+        "letters, digits and . _ - = only, since it names a folder", _is_folder_name
+    )
+
+
+@dataclass
+class SearchSettings(SweepSettings):
+    """The keys of `sweep` where a sampler proposes what to try.
+
+    Names of samplers and pruners, ranges and metrics are checked by the search, which knows them.
+    """
+
+    sampler: str = _setting("the name of a sampler, such as tpe", bool)
+    n_trials: int = _setting("a whole number, at least 1", lambda n: n >= 1)
+    seed: int = _setting("a whole number, at least 0", lambda seed: seed >= 0, 0)
+    pruner: str = _setting("the name of a pruner, such as median, or none", bool, "none")
+    min_evaluations: int = _setting("a whole number, at least 1", lambda n: n >= 1, 1)
+    objectives: Any = _setting("max or min by metric, or null", lambda metrics: True, None)
+    storage: str | None = _setting("the URL of a database, or null", bool, None)
+    params: Any = _setting("ranges by name, or null", lambda ranges: True, None)
+    when: Any = _setting("ranges by condition, or null", lambda ranges: True, None)
+
+
+@dataclass
+class WorkerSettings:
+    """How many jobs of a sweep run side by side."""
+
+    workers: int = _setting("a whole number, at least 1", lambda n: n >= 1)
 
 
 _POSITIVE = "a number above 0, or null"

@@ -1,0 +1,115 @@
+"""Hydra's launchers of `-m`: each job has a process and a run folder of its own, and is resumed.
+
+`isolated` is the default, on this machine. They take the place of Hydra's `basic`, which runs all
+jobs in one process, so that what one sets (a dtype policy, names of layers) is left to the next.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from trainer.compare.past_run import read_run
+from trainer.config import ConfigError, check_sweep
+from trainer.settings import SweepSettings
+from trainer.sweep.board import Board
+from trainer.sweep.direction import direction
+from trainer.sweep.executor import Executor
+from trainer.sweep.finish import finish
+from trainer.sweep.job import Job
+from trainer.sweep.local_executor import LocalExecutor
+from trainer.sweep.plan import Planner, is_finished, labels, varied_names, words_of_a_job
+from trainer.sweep.pool import JobList, run_jobs
+from trainer.sweep_folder import describe_sweep
+
+
+class TapeLoopLauncher(Launcher):
+    """Runs jobs as processes; a subclass says where."""
+
+    planner: Planner
+    num_workers = 1
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Take what Hydra gives: its loader, and the configuration of the sweep."""
+        self.planner = Planner(hydra_context.config_loader, config)
+        self._config = config
+
+    def executor(self) -> Executor:
+        """Return what runs the jobs."""
+        raise NotImplementedError
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Run the jobs that are not finished yet, and say what they came to.
+
+        Args:
+            job_overrides: the words of each job.
+            initial_job_idx: number of the first.
+
+        Returns:
+            A return for each job, with the best value of what it monitors.
+
+        Raises:
+            SweepEndedError: if a job failed, or a signal stopped the sweep.
+            ConfigError: before any job starts, if one of them cannot be trained.
+        """
+        _, self.num_workers = check_sweep(self._config, SweepSettings)
+        jobs = self._jobs(job_overrides, initial_job_idx)
+        finished = [job for job in jobs if is_finished(job)]
+        waiting = [job for job in jobs if job not in finished]
+        varied = varied_names([words_of_a_job(words) for words in job_overrides])
+        describe_sweep(self.planner.folder, varied)
+        metric = jobs[0].config["monitor"]
+        mode = direction(jobs[0].config, metric)
+        board = Board(len(jobs), self.num_workers, metric, mode, jobs)
+        for job in finished:
+            board.ended_before(job)
+        source = JobList(waiting)
+        executor = self.executor()
+        try:
+            signal = run_jobs(source, executor, board)
+        finally:
+            executor.close()
+        finish(self.planner.folder, [(job, source.outcomes.get(job.name)) for job in jobs], signal)
+        return [_returned(job, list(words)) for job, words in zip(jobs, job_overrides, strict=True)]
+
+    def _jobs(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[Job]:
+        jobs, wrong = [], []
+        for number, words in enumerate(job_overrides, start=first):
+            try:
+                jobs.append(self.planner.job(words, number))
+            except ConfigError as error:
+                wrong.append(str(error))
+        if wrong:
+            more = f" (and {len(wrong) - 1} more jobs cannot be trained)" if wrong[1:] else ""
+            raise ConfigError(f"{wrong[0]}{more}")
+        for name, count in Counter(job.name for job in jobs).items():
+            if count > 1:
+                raise ConfigError(
+                    f"{count} jobs would go into the folder {name}; name every value once, and "
+                    "leave hydra.sweep.subdir as it is"
+                )
+        own = labels([words_of_a_job(words) for words in job_overrides])
+        return [replace(job, label=label) for job, label in zip(jobs, own, strict=True)]
+
+
+class IsolatedLauncher(TapeLoopLauncher):
+    """Processes on this machine; `workers` of them side by side."""
+
+    def executor(self) -> Executor:
+        """Return what divides this machine between the jobs."""
+        return LocalExecutor(self.num_workers)
+
+
+def _returned(job: Job, words: list[str]) -> JobReturn:
+    """Return what Hydra's sweepers and callbacks look at."""
+    returned = JobReturn(overrides=words, working_dir=str(job.run_dir), status=JobStatus.COMPLETED)
+    returned.return_value = read_run(job.run_dir).best.get(job.config["monitor"])
+    return returned

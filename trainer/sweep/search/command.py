@@ -1,0 +1,202 @@
+"""A search from its command: all checks before anything starts, then its trials."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig
+from optuna.distributions import check_distribution_compatibility
+from optuna.exceptions import OptunaError
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from trainer.config import ConfigError, check_sweep
+from trainer.console import console
+from trainer.disk import RunFolderError
+from trainer.printable import printable
+from trainer.settings import SearchSettings
+from trainer.signals import StopRequest
+from trainer.sweep.board import Board
+from trainer.sweep.finish import finish
+from trainer.sweep.job import FAILED, FINISHED, PRUNED
+from trainer.sweep.launcher import TapeLoopLauncher
+from trainer.sweep.plan import Planner, words_of_a_job
+from trainer.sweep.pool import run_jobs
+from trainer.sweep.search.objectives import read_objectives
+from trainer.sweep.search.pruners import check_pruner, make_pruner
+from trainer.sweep.search.samplers import SAMPLERS, check_sampler
+from trainer.sweep.search.source import TrialSource, past_job
+from trainer.sweep.search.space import Space, read_space
+from trainer.sweep.search.storage import JOURNAL, one_line, open_storage, open_study
+from trainer.sweep.search.trials import Trials
+from trainer.sweep.search.workers import Liveness, Worker
+from trainer.sweep_folder import describe_sweep
+
+_STATES = {
+    TrialState.COMPLETE: FINISHED,
+    TrialState.PRUNED: PRUNED,
+    TrialState.FAIL: FAILED,
+}
+
+
+def search(
+    launcher: TapeLoopLauncher, loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]
+) -> None:
+    """Run a search, or go on with it, or join it.
+
+    Args:
+        launcher: says where its jobs run.
+        loader: Hydra's, which composes configurations.
+        config: of the sweep, with its `hydra` node.
+        arguments: the words of the command line that are not Hydra's.
+
+    Raises:
+        ConfigError: before anything starts, if it cannot be searched so.
+        SweepEndedError: if a job failed, or a signal stopped the search.
+        RunFolderError: if the storage is lost half-way.
+    """
+    settings, num_workers = check_sweep(config, SearchSettings)
+    planner = Planner(loader, config)
+    space, fixed = read_space(
+        OverridesParser.create(config_loader=loader),
+        settings.params,
+        settings.when,
+        words_of_a_job(arguments),
+    )
+    # What is cheap to check comes first: the configurations take the import of TensorFlow.
+    given = settings.objectives if isinstance(settings.objectives, Mapping) else {"val/loss": "min"}
+    check_sampler(settings.sampler, len(given))
+    check_pruner(settings.pruner, list(given))
+    configs = _checked(planner, space, fixed)
+    objectives = read_objectives(settings.objectives, configs[0])
+    check_pruner(settings.pruner, list(objectives))
+    storage = open_storage(settings.storage, planner.folder)
+    try:
+        study_id = open_study(storage, settings.name, objectives)
+        _check_same(storage, study_id, settings.name, fixed, _left_out(config))
+        _check_ranges(storage, study_id, settings.name, space)
+        _check_folders(storage, study_id, planner)
+        describe_sweep(planner.folder, [each.key.lstrip("+~") for each in space.ranges])
+        pruner = make_pruner(settings.pruner, settings.min_evaluations)
+        worker = Worker(lambda name, beats: storage.set_study_user_attr(study_id, name, beats))
+        trials = Trials(
+            storage=storage,
+            study_id=study_id,
+            space=space,
+            make_sampler=SAMPLERS[settings.sampler],
+            pruner=pruner,
+            num_trials=settings.n_trials,
+            seed=settings.seed,
+            worker=worker,
+            liveness=Liveness(),
+        )
+        source = TrialSource(trials, planner, fixed, objectives)
+        metric, mode = next(iter(objectives.items()))
+        board = Board(settings.n_trials, num_workers, metric, mode)
+        for trial in trials.all():
+            if trial.state in _STATES:
+                board.ended_before(past_job(trial, planner.folder), _STATES[trial.state])
+        launcher.num_workers = num_workers
+        signal = _run(launcher, source, trials, board)
+    except (OptunaError, SQLAlchemyError) as error:
+        raise RunFolderError(
+            f"sweep.storage: lost ({one_line(error)}); the same command goes on with the search"
+        ) from error
+    if trials.is_exhausted:
+        _print(f"Every point of the search has been tried: there are {len(trials.all())}.")
+    finish(planner.folder, list(source.outcomes), signal, tries_again=False)
+
+
+def _run(
+    launcher: TapeLoopLauncher, source: TrialSource, trials: Trials, board: Board
+) -> str | None:
+    """Run jobs until all trials have ended, those of other processes too; return a signal or None.
+
+    Should another process die meanwhile, its trials are taken over.
+    """
+    executor = launcher.executor()
+    said = None
+    try:
+        while True:
+            signal = run_jobs(source, executor, board)
+            if signal:
+                return signal
+            others = [trial.number for trial in trials.elsewhere()]
+            if not others:
+                return None
+            if said != others:
+                said = others
+                _print(f"Other processes run trial {', '.join(map(str, others))}; waiting.")
+            with StopRequest() as stop:
+                # Short, so that a signal is answered at once.
+                for _ in range(10):
+                    trials.beat()
+                    time.sleep(0.2)
+                    if stop.received:
+                        return stop.received
+    finally:
+        executor.close()
+
+
+def _checked(planner: Planner, space: Space, fixed: Sequence[str]) -> list[Any]:
+    """Check configurations of the space before the first trial, each choice and end at least once.
+
+    What some combination of them refuses makes its trial fail, and the search goes on.
+    """
+    configs = []
+    for number, values in enumerate(space.corners()):
+        words = space.words(values)
+        configs.append(planner.job([*fixed, *words], number, ",".join(words)).config)
+    return configs
+
+
+def _left_out(config: DictConfig) -> list[str]:
+    """Return the settings that may differ from machine to machine."""
+    return [str(key) for key in config.hydra.job.config.override_dirname.exclude_keys]
+
+
+def _check_same(
+    storage: BaseStorage, study_id: int, name: str, fixed: Sequence[str], left_out: Sequence[str]
+) -> None:
+    """Check that the command searches what the study was begun with: else values do not compare."""
+    here = sorted(w for w in fixed if w.partition("=")[0].lstrip("+~") not in left_out)
+    there = storage.get_study_user_attrs(study_id).get("words")
+    if there is None:
+        storage.set_study_user_attr(study_id, "words", here)
+    elif there != here:
+        differing = " ".join(sorted(set(there) ^ set(here)))
+        raise ConfigError(
+            f"sweep.name={name}: this search was begun with other words ({differing}); "
+            "give the same, or choose another sweep.name"
+        )
+
+
+def _check_ranges(storage: BaseStorage, study_id: int, name: str, space: Space) -> None:
+    """Check that ranges are as they were, as far as Optuna asks it: choices, and the scale."""
+    ranges = {each.name: each.distribution for each in space.ranges}
+    for trial in storage.get_all_trials(study_id, deepcopy=False):
+        for param in trial.distributions.keys() & ranges.keys():
+            try:
+                check_distribution_compatibility(trial.distributions[param], ranges[param])
+            except ValueError as error:
+                raise ConfigError(
+                    f"{param}: this search was begun with other choices, or a range of another "
+                    f"kind; give those, or choose another sweep.name than {name}"
+                ) from error
+
+
+def _check_folders(storage: BaseStorage, study_id: int, planner: Planner) -> None:
+    """Check that a new search does not meet the runs of one whose storage is gone."""
+    runs = sorted(planner.folder.glob("trial_*/config.yaml"))
+    if runs and not storage.get_all_trials(study_id, deepcopy=False):
+        raise ConfigError(
+            f"{runs[0].parent}: is of a search that its storage does not know (any more); choose "
+            f"another sweep.name, remove the folder, or bring {JOURNAL} back"
+        )
+
+
+def _print(line: str) -> None:
+    console.print(printable(line), markup=False, soft_wrap=True)

@@ -2,8 +2,9 @@ import pytest
 from runs_made_up import make_run
 
 from trainer.__main__ import entry
-from trainer.compare.failures import last_line, lost_jobs, unranked
+from trainer.compare.failures import lost_jobs, unranked
 from trainer.compare.past_run import read_run
+from trainer.log_tail import last_line
 
 ERROR = "2026-01-01 10:00:00,000 ERROR out of memory\n"
 

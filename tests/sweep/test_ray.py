@@ -11,7 +11,7 @@ import pytest
 from made_up_jobs import job
 
 from trainer.config import ConfigError
-from trainer.sweep.last_words import last_line
+from trainer.log_tail import last_line
 from trainer.sweep.ray_executor import RayExecutor
 
 needs_ray = pytest.mark.skipif(

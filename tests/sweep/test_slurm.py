@@ -12,11 +12,11 @@ import pytest
 from made_up_jobs import job
 
 from trainer.config import ConfigError
+from trainer.log_tail import last_line
 from trainer.sweep import pool, slurm_executor, slurm_queue
 from trainer.sweep.board import Board
 from trainer.sweep.cluster_launchers import SlurmLauncher
 from trainer.sweep.job import FAILED, FINISHED
-from trainer.sweep.last_words import last_line
 from trainer.sweep.pool import run_jobs
 from trainer.sweep.slurm_executor import SlurmExecutor
 

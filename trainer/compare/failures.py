@@ -1,20 +1,16 @@
 """What is not ranked and why, jobs of a sweep that left nothing but their log among them."""
 
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trainer.compare.found_runs import in_natural_order
 from trainer.compare.past_run import FINISHED, PastRun
 from trainer.compare.wording import how_far
-from trainer.printable import printable
+from trainer.log_tail import last_line
 from trainer.sweep_folder import NAME as SWEEP_FILE
 
 _LOGS = "logs"
 _EXPLAINED = (FINISHED, "running", "stopped")
-_TAIL = 1 << 14
-_LONGEST = 300  # of a line, in characters
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 Unranked = Sequence[tuple[Path, str]]
 """Run folders, and what is said of each."""
@@ -45,19 +41,6 @@ def lost_jobs(words: Sequence[str], folders: Sequence[Path]) -> list[tuple[Path,
             if folder not in known:
                 lost.append((folder, f"nothing trained, {_ending(log)}"))
     return lost
-
-
-def last_line(log: Path) -> str:
-    """Return the last line of a log that is not empty, as it may be shown; empty without one."""
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL))
-            text = _CONTROL.sub("", file.read().decode(errors="replace"))
-    except OSError:
-        return ""
-    # A progress bar goes back to the beginning of its line.
-    lines = [line for line in re.split(r"[\r\n]", text) if line.strip()]
-    return printable(lines[-1].strip())[:_LONGEST] if lines else ""
 
 
 def _of_log(run: PastRun) -> list[str]:

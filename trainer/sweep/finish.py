@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainer.compare import answer
 from trainer.console import console
 from trainer.printable import printable
-from trainer.report.hparams import mark_failed
 from trainer.signals import EXIT_CODE_INTERRUPTED
 from trainer.sweep.job import FAILED, STOPPED, Job, Outcome
 
@@ -38,6 +36,10 @@ def finish(
     Raises:
         SweepEndedError: with 75 after a signal, with 1 if a job failed or was stopped.
     """
+    # Here, since every training imports this file, and SciPy and Matplotlib take their time.
+    from trainer.compare import answer
+    from trainer.report.hparams import mark_failed
+
     ended = [(job, outcome) for job, outcome in jobs if outcome]
     failed = [(job, outcome) for job, outcome in ended if outcome.state == FAILED]
     stopped = [job for job, outcome in ended if outcome.state == STOPPED]

@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from trainer.compare.failures import last_line
+from trainer.log_tail import last_line
 
 
 def last_words(log: Path, exit_code: int) -> str:

@@ -8,12 +8,17 @@ from omegaconf import OmegaConf
 from trainer.config import (
     COLLECTIONS,
     OBJECTS,
+    OF_SWEEPS,
     ConfigError,
-    DataSettings,
-    Settings,
-    UpdateSettings,
     check,
     load,
+)
+from trainer.settings import (
+    DataSettings,
+    SearchSettings,
+    Settings,
+    SweepSettings,
+    UpdateSettings,
 )
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -42,10 +47,19 @@ def test_every_option_composes_and_passes_the_checks(option):
 
 def test_the_schema_and_config_yaml_have_the_same_settings():
     cfg = composed()
-    assert set(cfg) == {f.name for f in fields(Settings)} | {*OBJECTS, *COLLECTIONS, "update"}
+    settings = {f.name for f in fields(Settings)}
+    assert set(cfg) == settings | {*OBJECTS, *COLLECTIONS, *OF_SWEEPS, "update"}
     assert set(cfg["update"]) == {f.name for f in fields(UpdateSettings)}
     # The default data set lists what all of them take; what others leave out has its default.
     assert {f.name for f in fields(DataSettings)} <= set(composed("data=digits").data)
+    assert set(cfg["sweep"]) == {f.name for f in fields(SweepSettings)}
+
+
+@pytest.mark.parametrize(
+    "sweep", [o for o in OPTIONS if o.startswith("sweep=") and "grid" not in o]
+)
+def test_a_search_lists_what_every_search_takes(sweep):
+    assert set(composed(sweep)["sweep"]) == {f.name for f in fields(SearchSettings)}
     for option in [o for o in OPTIONS if o.startswith("data=")]:
         assert "batch_size" in composed(option).data, option
 

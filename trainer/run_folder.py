@@ -11,6 +11,7 @@ FOLDERS = ("checkpoints", "train", "val", "report", "export")
 # With a star at the end: a pattern without one does not find a link to nowhere.
 FILES = (
     *("config.yaml*", "lock*", "train.log*", "manifest.json*", "metrics.jsonl*"),
+    "events.out.tfevents*",
     *(f"{folder}/*" for folder in FOLDERS),
 )
 

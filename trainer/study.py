@@ -25,6 +25,7 @@ from trainer.compose import compose
 from trainer.config import ConfigError
 from trainer.console import console
 from trainer.disk import RunFolderError, write_whole
+from trainer.quoting import quoted
 from trainer.run_folder import check_run_folder
 from trainer.signals import EXIT_CODE_INTERRUPTED, StopRequest
 
@@ -183,8 +184,7 @@ def _finished(variant: str, run_dir: Path, words: Sequence[str]) -> Outcome | No
 def _train(words: Sequence[str], run_dir: Path) -> int:
     """Train in a process of its own; return its exit code, or 75 if a signal stops the study."""
     _wait_for_another(run_dir)
-    quoted = str(run_dir).replace("\\", "\\\\").replace("'", "\\'")
-    command = [sys.executable, "-m", "trainer", *words, f"hydra.run.dir='{quoted}'"]
+    command = [sys.executable, "-m", "trainer", *words, f"hydra.run.dir={quoted(run_dir)}"]
     with StopRequest() as stop:
         process = subprocess.Popen(command)
         try:

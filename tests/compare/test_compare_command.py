@@ -1,7 +1,9 @@
 import csv
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import matplotlib.image
@@ -30,6 +32,20 @@ def folder(tmp_path):
 
 def lines_of(capsys):
     return capsys.readouterr().out.splitlines()
+
+
+def test_of_two_that_end_at_the_same_time_one_waits_to_write(folder):
+    output = folder / "comparison"
+    output.mkdir()
+    locked = os.open(output, os.O_RDONLY)
+    fcntl.flock(locked, fcntl.LOCK_EX)
+    other = threading.Thread(target=entry, args=(["compare", str(folder)],))
+    other.start()
+    other.join(timeout=3)
+    assert other.is_alive() and list(output.iterdir()) == []
+    os.close(locked)
+    other.join(timeout=60)
+    assert (output / "best.yaml").exists()
 
 
 def test_table_and_files(folder, tmp_path, capsys):

@@ -57,6 +57,8 @@ def test_a_job_that_left_its_log_alone_is_listed(sweep, tmp_path):
     ]
     for place in (sweep, tmp_path):
         assert lost_jobs([str(place)], [run]) == expected
+    (sweep / "logs" / "pipe.log").mkdir()  # or what would be waited for without end
+    assert lost_jobs([str(sweep)], [run]) == expected
     assert lost_jobs([str(run)], [run]) == []  # it alone was asked about
     (sweep / "sweep.json").unlink()
     assert lost_jobs([str(sweep)], [run]) == []  # any folder may hold logs

@@ -38,6 +38,14 @@ def test_what_the_metric_depends_on_matters():
     assert importances(axes_of(groups), groups, METRIC) == found
 
 
+def test_differences_as_small_as_those_of_a_small_loss_count():
+    values, settings = grid("much", "little")
+    large = groups_of(settings, values[:, 0] + 0.3 * values[:, 1])
+    small = groups_of(settings, 1e-9 * (values[:, 0] + 0.3 * values[:, 1]))
+    expected = importances(axes_of(large), large, METRIC)
+    assert importances(axes_of(small), small, METRIC) == pytest.approx(expected, abs=0.01)
+
+
 def test_seeds_have_their_share_of_the_variance_and_settings_what_is_left():
     rng = np.random.default_rng(0)
     values, settings = grid("rate")

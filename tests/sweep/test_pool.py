@@ -9,9 +9,10 @@ import time
 import pytest
 from made_up_jobs import FakeExecutor, job
 
+from trainer.compare.past_run import is_held
 from trainer.sweep import pool
 from trainer.sweep.board import Board
-from trainer.sweep.job import FAILED, FINISHED, PRUNED, STOPPED
+from trainer.sweep.job import FAILED, FINISHED, PRUNED, STOPPED, Outcome
 from trainer.sweep.local_executor import LocalExecutor, shares
 from trainer.sweep.pool import JobList, run_jobs
 
@@ -67,6 +68,30 @@ def test_a_job_that_fails_or_is_killed_stops_no_other_and_says_why(tmp_path):
     assert reasons["killed"] == "killed by SIGKILL, as when memory runs out"
     assert reasons["silent"] == "exit code 3, and nothing was printed"
     assert (tmp_path / "logs" / "fine.log").read_text() == "done\n"
+
+
+def test_what_an_attempt_before_has_printed_is_not_why_this_one_failed(tmp_path):
+    silent = job(tmp_path, "a", "import sys; sys.exit(3)")
+    silent.log.parent.mkdir()
+    silent.log.write_text("the reason of before\n")
+    source = JobList([silent])
+    run(source, LocalExecutor(1))
+    assert source.outcomes["a"].reason == "exit code 3, and nothing was printed"
+
+
+def test_a_signal_that_has_no_name_is_told_by_its_number(tmp_path):
+    source = JobList([job(tmp_path, "a", "import os; os.kill(os.getpid(), 40)")])
+    run(source, LocalExecutor(1))
+    assert source.outcomes["a"].reason == "killed by signal 40"
+
+
+def test_what_a_search_makes_of_an_outcome_is_what_is_shown(tmp_path, capsys):
+    class Strict(JobList):
+        def ended(self, job, outcome, run):
+            return Outcome(FAILED, "val/accuracy is NaN")
+
+    run(Strict([job(tmp_path, "a")]), FakeExecutor(1))
+    assert "a: failed  val/accuracy is NaN" in capsys.readouterr().out
 
 
 def test_workers_divide_the_cpus_between_them(tmp_path):
@@ -146,6 +171,8 @@ def hold(run_dir):
     run_dir.mkdir(parents=True, exist_ok=True)
     file = (run_dir / "lock").open("w")
     fcntl.flock(file, fcntl.LOCK_EX)
+    file.write("{}")
+    file.flush()
     return file
 
 
@@ -160,6 +187,18 @@ def test_what_another_process_trains_is_waited_for_while_others_run(tmp_path):
     assert executor.started == ["b", "c", "a"]
     assert time.monotonic() - begun >= 0.4
     assert states(source) == {"a": FINISHED, "b": FINISHED, "c": FINISHED}
+
+
+def test_a_lock_that_nobody_has_signed_is_not_asked_for(tmp_path):
+    # To ask is to hold it for a moment, in which the job of another sweep would be refused.
+    (tmp_path / "a").mkdir()
+    with (tmp_path / "a" / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert not is_held(tmp_path / "a")
+        file.write("{}")
+        file.flush()
+        assert is_held(tmp_path / "a")
+    assert not is_held(tmp_path / "a" / "lock")
 
 
 def test_a_job_that_lost_the_race_for_its_folder_has_not_failed(tmp_path):

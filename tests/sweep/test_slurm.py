@@ -87,11 +87,14 @@ def test_the_exit_code_of_the_process_is_that_of_the_job(script, code, cluster, 
 
 def test_a_job_has_the_folder_and_the_environment_of_the_sweep(cluster, tmp_path, monkeypatch):
     monkeypatch.setenv("A_VARIABLE", "its 'value'")
-    its = job(tmp_path, "100%, a=1", "import os; print(os.getcwd(), os.environ['A_VARIABLE'])")
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")  # as while a sweep runs
+    full_error = "'HYDRA_FULL_ERROR' in os.environ"
+    prints = f"import os; print(os.getcwd(), os.environ['A_VARIABLE'], {full_error})"
+    its = job(tmp_path, "100%, a=1", prints)
     assert end_of(SlurmExecutor(1, []).start(its)) == 0
     # Slurm itself makes %% one sign of it; the fake does not.
     log = its.log.with_name("100%%, a=1.log")
-    assert log.read_text() == f"{Path.cwd()} its 'value'\n"
+    assert log.read_text() == f"{Path.cwd()} its 'value' False\n"
 
 
 def test_a_job_asked_to_stop_is_told_once_however_often_slurm_is_asked(cluster, tmp_path):
@@ -190,6 +193,7 @@ class Noting(pool.JobList):
 
     def ended(self, job, outcome, run):
         self.states[job.name] = outcome.state
+        return outcome
 
 
 def launcher(**settings):

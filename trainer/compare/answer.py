@@ -1,5 +1,6 @@
 """The answer of many runs: what is shown of them, and the files that are written."""
 
+import contextlib
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,13 @@ from trainer.compare.best_command import best_command
 from trainer.compare.best_experiment import best_experiment
 from trainer.compare.comparison import Comparison, compared, read_runs
 from trainer.compare.failures import Unranked, lost_jobs, unranked
+from trainer.compare.folder_lock import folder_lock
 from trainer.compare.found_runs import run_folders
 from trainer.compare.importance import draw_importance
 from trainer.compare.parallel_coordinates import draw_parallel_coordinates
 from trainer.config import ConfigError
 from trainer.console import console
-from trainer.disk import write_whole
+from trainer.disk import blaming_disk, write_whole
 from trainer.printable import printable
 
 FOLDER = "comparison"
@@ -80,7 +82,9 @@ def show(
     _print(comparison.notes, style="yellow")
     others = [*unranked(comparison.others), *lost]
     _print_unranked(others, told)
-    _write(comparison, others, options, options.output or _common_parent(folders) / FOLDER)
+    output = options.output or _common_parent(folders) / FOLDER
+    with folder_lock(output) if comparison.groups else contextlib.nullcontext():
+        _write(comparison, others, options, output)
     return comparison
 
 
@@ -104,7 +108,7 @@ def _write(comparison: Comparison, others: Unranked, options: Options, output: P
         if draw(comparison, output / name):
             _print([f"drawn    {output / name}"])
         else:
-            (output / name).unlink(missing_ok=True)  # of other runs, of before
+            _remove(output / name)
     if command := best_command(comparison.groups[0]):
         _print([f"best     {command}"])
     path = output / "best.yaml"
@@ -112,8 +116,14 @@ def _write(comparison: Comparison, others: Unranked, options: Options, output: P
         write_whole(path, best_experiment(comparison).encode())
         _print([f"as file  {path}"])
     except ValueError as error:
-        path.unlink(missing_ok=True)
+        _remove(path)
         _print([f"no file  {path.name} is not written: {error}"])
+
+
+def _remove(path: Path) -> None:
+    """Remove a file that is of other runs, of before."""
+    with blaming_disk(path):
+        path.unlink(missing_ok=True)
 
 
 def _common_parent(folders: Sequence[Path]) -> Path:

@@ -38,7 +38,7 @@ def lost_jobs(words: Sequence[str], folders: Sequence[Path]) -> list[tuple[Path,
             continue
         for log in sorted((sweep / _LOGS).glob("*.log"), key=in_natural_order):
             folder = sweep / log.stem
-            if folder not in known:
+            if folder not in known and log.is_file():
                 lost.append((folder, f"nothing trained, {_ending(log)}"))
     return lost
 

@@ -102,13 +102,15 @@ def _fanova(axes: Sequence[Axis], means: np.ndarray) -> dict[str, float]:
         else CategoricalDistribution(sorted(set(axis.categories)))
         for axis in axes
     }
+    # A tree takes differences whose square is no more than a rounding error for none.
+    scaled = (means - means.mean()) / means.std()
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study = optuna.create_study()
-            for k, mean in enumerate(means):
+            for k, value in enumerate(scaled):
                 params = {
                     axis.name: float(axis.positions[k])
                     if axis.categories is None
@@ -116,7 +118,7 @@ def _fanova(axes: Sequence[Axis], means: np.ndarray) -> dict[str, float]:
                     for axis in axes
                 }
                 trial = optuna.trial.create_trial(
-                    params=params, distributions=distributions, value=float(mean)
+                    params=params, distributions=distributions, value=float(value)
                 )
                 study.add_trial(trial)
             return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))

@@ -13,6 +13,7 @@ import orjson
 import safetensors
 import yaml  # type: ignore[import-untyped]
 
+from trainer import run_lock
 from trainer.checkpoint import CheckpointError, load_facts
 from trainer.checkpoint_facts import WEIGHTS, problem
 from trainer.compare.settings_that_vary import Settings, flat
@@ -258,21 +259,23 @@ def _is_number(value: Any) -> bool:
 
 def _state(folder: Path, facts: Mapping[str, Any], has_begun: bool) -> tuple[str, str]:
     """Return a word for how far a run has got, and what stopped it."""
-    if _is_held(folder / "lock"):
+    if is_held(folder):
         return "running", ""
     if facts.get("has_ended") is True:
         return FINISHED, ""
     level, message = _last_record(folder / "train.log")
     if level == "ERROR":
         return "failed", message
-    if _size(folder / "lock"):
+    if _size(folder / run_lock.NAME):
         return "killed", ""  # a process that ends by itself empties it
     if not has_begun:
         return "not begun", ""
     return ("stopped" if message.startswith("Stopped by ") else "cut off"), ""
 
 
-def _is_held(lock: Path) -> bool:
+def is_held(folder: Path) -> bool:
+    """Return whether a process trains in a run folder, whoever started it."""
+    lock = folder / run_lock.NAME
     # Only where a process has written its name: to ask is to hold it for a moment.
     if not _size(lock):
         return False

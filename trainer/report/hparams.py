@@ -64,9 +64,9 @@ class HParamsSession:
 def mark_failed(run_dir: Path) -> None:
     """Write the end of a run whose process died without a word, such as one that was killed.
 
-    Nothing is written where the run has ended by itself, where a process trains in the folder or
-    where none has begun to. A run that is taken up again writes its session anew; a TensorBoard
-    that has read this end shows the new one when it is started again.
+    Nothing is written where the run has ended by itself, where a process trains in the folder,
+    where none has begun to, or to where a link points. A run that is taken up again writes its
+    session anew; a TensorBoard that has read this end shows the new one when it is started again.
 
     Args:
         run_dir: the run folder.
@@ -75,7 +75,7 @@ def mark_failed(run_dir: Path) -> None:
         RunFolderError: if it cannot be written.
     """
     paths = sorted(run_dir.glob(EVENT_FILES))
-    if not paths or not (run_dir / "lock").is_file():
+    if not paths or paths[0].is_symlink() or not (run_dir / "lock").is_file():
         return
     with (
         blaming_disk(paths[0]),

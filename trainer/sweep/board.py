@@ -114,7 +114,7 @@ class Board:
             cells = (line.job.label, line.state, self._progress(line), self._best(line))
             time_or_reason = self._time(line)
             style = _STYLES.get(line.state, "")
-            table.add_row(*(Text(printable(c), style=style) for c in (*cells, time_or_reason)))
+            table.add_row(*(_cell(text, style) for text in (*cells, time_or_reason)))
         more = [Text(f"... and {len(lines) - room} more")] if len(lines) > room else []
         return Group(table, *more, Text(self._total(), style="bold"))
 
@@ -156,7 +156,14 @@ class Board:
         if len(known) < len(now) or (num_waiting and not ended):
             return None
         a_job = sum(ended) / len(ended) if ended else 0.0
-        return (sum(known) + num_waiting * a_job) / self._num_workers
+        at_once = min(self._num_workers, max(1, len(known) + num_waiting))
+        # No sooner than the longest of those that run.
+        return max([(sum(known) + num_waiting * a_job) / at_once, *known])
+
+
+def _cell(text: str, style: str) -> Text:
+    # On one line: with more of them than it was given, a terminal would lose the total.
+    return Text(printable(text), style=style, no_wrap=True, overflow="ellipsis")
 
 
 def clock(seconds: float) -> str:

@@ -30,7 +30,8 @@ def direction(config: Mapping[str, Any], metric: str) -> str:
         return str(scores[name])
     known = _as_keras_knows_it(f"metrics.{name}", config["metrics"].get(name))
     if known is None:
-        raise ConfigError(f"{metric}: whether more or less of it is better is not known; say which")
+        how = "say monitor_mode=max or monitor_mode=min"
+        raise ConfigError(f"{metric}: whether more or less of it is better is not known; {how}")
     return known
 
 

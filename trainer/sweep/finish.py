@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from trainer.config import ConfigError
 from trainer.console import console
+from trainer.disk import RunFolderError
 from trainer.printable import printable
 from trainer.signals import EXIT_CODE_INTERRUPTED
 from trainer.sweep.job import FAILED, STOPPED, Job, Outcome
@@ -43,9 +45,13 @@ def finish(
     ended = [(job, outcome) for job, outcome in jobs if outcome]
     failed = [(job, outcome) for job, outcome in ended if outcome.state == FAILED]
     stopped = [job for job, outcome in ended if outcome.state == STOPPED]
-    for job, _ in failed:
-        mark_failed(job.run_dir)
-    answer.show([str(folder)], told=[job.run_dir for job, _ in failed])
+    try:
+        for job, _ in failed:
+            mark_failed(job.run_dir)
+        answer.show([str(folder)], told=[job.run_dir for job, _ in failed])
+    except (ConfigError, RunFolderError) as error:
+        # No run here, or a full disk: what failed is said all the same.
+        _print(str(error))
     _print(f"{len(failed)} of {len(jobs)} jobs failed:" if failed else "")
     for job, outcome in failed:
         _print(f"  {job.label}: {outcome.reason}", f"    log  {job.log}")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainer.quoting import quoted
+
 FINISHED, FAILED, STOPPED, PRUNED = "finished", "failed", "stopped", "pruned"
 
 
@@ -56,8 +58,3 @@ class Outcome:
     state: str
     reason: str = ""
     seconds: float = 0.0
-
-
-def quoted(path: Path) -> str:
-    """Return a path as a value of the command line, whatever is in its name."""
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -13,6 +13,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from trainer.compare.folder_lock import folder_lock
 from trainer.compare.past_run import read_run
 from trainer.config import ConfigError, check_sweep
 from trainer.settings import SweepSettings
@@ -22,6 +23,7 @@ from trainer.sweep.executor import Executor
 from trainer.sweep.finish import finish
 from trainer.sweep.job import Job
 from trainer.sweep.local_executor import LocalExecutor
+from trainer.sweep.own_files import check_own_files
 from trainer.sweep.plan import Planner, is_finished, labels, varied_names, words_of_a_job
 from trainer.sweep.pool import JobList, run_jobs
 from trainer.sweep_folder import describe_sweep
@@ -59,13 +61,16 @@ class TapeLoopLauncher(Launcher):
         Raises:
             SweepEndedError: if a job failed, or a signal stopped the sweep.
             ConfigError: before any job starts, if one of them cannot be trained.
+            RunFolderError: then too, if the folder holds links where the sweep has files.
         """
         _, self.num_workers = check_sweep(self._config, SweepSettings)
         jobs = self._jobs(job_overrides, initial_job_idx)
+        check_own_files(self.planner.folder)
         finished = [job for job in jobs if is_finished(job)]
         waiting = [job for job in jobs if job not in finished]
         varied = varied_names([words_of_a_job(words) for words in job_overrides])
-        describe_sweep(self.planner.folder, varied)
+        with folder_lock(self.planner.folder):
+            describe_sweep(self.planner.folder, varied)
         metric = jobs[0].config["monitor"]
         mode = direction(jobs[0].config, metric)
         board = Board(len(jobs), self.num_workers, metric, mode, jobs)
@@ -97,7 +102,7 @@ class TapeLoopLauncher(Launcher):
                     "leave hydra.sweep.subdir as it is"
                 )
         own = labels([words_of_a_job(words) for words in job_overrides])
-        return [replace(job, label=label) for job, label in zip(jobs, own, strict=True)]
+        return [replace(job, label=label or job.name) for job, label in zip(jobs, own, strict=True)]
 
 
 class IsolatedLauncher(TapeLoopLauncher):

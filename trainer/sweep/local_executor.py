@@ -17,7 +17,7 @@ _OUT_OF_MEMORY_SCORE = "500"
 
 
 class LocalHandle:
-    """A process of this machine, in a session of its own: Ctrl-C reaches the sweep alone.
+    """A process of this machine, in a group of its own: Ctrl-C reaches the sweep alone.
 
     Args:
         process: the job's.
@@ -72,7 +72,7 @@ class LocalExecutor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment,
-                start_new_session=True,
+                process_group=0,
             )
         # It may be gone already; and a kernel may know neither.
         with contextlib.suppress(OSError, AttributeError):

@@ -9,6 +9,7 @@ from typing import Any, cast
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from trainer.compose import CONF
 from trainer.config import ConfigError, check, load
 from trainer.same_run import differences, refusal
 from trainer.sweep.job import Job
@@ -16,6 +17,9 @@ from trainer.sweep.watched_run import has_finished
 
 _LONGEST_NAME = 150
 """Bytes of a folder's name; file systems take 255, and files beside it have longer names."""
+_FLAGS = {"main": "--config-path", "command-line": "--config-dir"}
+"""By what Hydra calls whoever named a folder of options."""
+_CONFIG = "config"
 _OF_THE_SWEEP = re.compile(r"(\+*|~)(sweep|workers)\b")
 
 
@@ -75,8 +79,11 @@ def is_finished(job: Job) -> bool:
     Raises:
         ConfigError: if the folder holds a run that was begun with other settings, unless the
             command says with `resume` whose settings are to win.
+        RunFolderError: if the folder holds links or folders where a run has files.
     """
-    if not (job.run_dir / "config.yaml").exists():
+    # As the run itself does: without a checkpoint there is nothing to go on with.
+    is_begun = (job.run_dir / "config.yaml").exists()
+    if not is_begun or not any(job.run_dir.glob("checkpoints/*.safetensors")):
         return False
     there = OmegaConf.to_container(load(job.run_dir))
     differing = differences(cast(Mapping[str, Any], there), job.config)
@@ -113,12 +120,13 @@ def folder_name(name: str) -> str:
 
 
 def _search_path(master: DictConfig) -> list[str]:
-    """Return the words by which a job finds the options that the sweep found."""
-    folders = [
-        source.path
-        for source in master.hydra.runtime.config_sources
-        if source.provider == "command-line" and source.schema == "file"
-    ]
-    flags = [word for folder in folders for word in ("--config-dir", folder)]
+    """Return the words by which a job finds the files that the sweep found."""
+    flags = []
+    for source in master.hydra.runtime.config_sources:
+        is_usual = source.provider == "main" and Path(source.path) == CONF
+        if source.schema == "file" and source.provider in _FLAGS and not is_usual:
+            flags += [_FLAGS[source.provider], source.path]
+    if master.hydra.job.config_name != _CONFIG:
+        flags += ["--config-name", master.hydra.job.config_name]
     given = [str(word) for word in master.hydra.overrides.hydra]
     return [*flags, *(word for word in given if word.startswith("hydra.searchpath="))]

@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
+from trainer.compare.past_run import is_held
 from trainer.signals import EXIT_CODE_INTERRUPTED, StopRequest
 from trainer.sweep.board import Board
 from trainer.sweep.executor import Executor, Handle
 from trainer.sweep.job import FAILED, FINISHED, PRUNED, STOPPED, Job, Outcome
-from trainer.sweep.last_words import last_words
-from trainer.sweep.watched_run import WatchedRun, has_finished, is_held
+from trainer.sweep.last_words import last_words, size_of
+from trainer.sweep.watched_run import WatchedRun, has_finished
 
 POLL_SECONDS = 0.2
 
@@ -25,8 +26,8 @@ class JobSource(Protocol):
     def is_worth_going_on(self, job: Job, run: WatchedRun) -> bool:
         """Return whether a running job should go on; asked again and again."""
 
-    def ended(self, job: Job, outcome: Outcome, run: WatchedRun) -> None:
-        """Take note of how a job ended."""
+    def ended(self, job: Job, outcome: Outcome, run: WatchedRun) -> Outcome:
+        """Take note of how the process of a job ended, and return what that comes to."""
 
 
 class JobList:
@@ -49,9 +50,10 @@ class JobList:
         """Return True: every point of a grid is wanted."""
         return True
 
-    def ended(self, job: Job, outcome: Outcome, run: WatchedRun) -> None:
+    def ended(self, job: Job, outcome: Outcome, run: WatchedRun) -> Outcome:
         """Note the outcome."""
         self.outcomes[job.name] = outcome
+        return outcome
 
 
 class _Elsewhere:
@@ -79,6 +81,7 @@ class _Attempt:
         self.job = job
         self.run = WatchedRun(job.run_dir, job.config)
         self.is_elsewhere = is_held(job.run_dir)
+        self._log_begun_at = size_of(job.log)
         self.handle: Handle = _Elsewhere(job) if self.is_elsewhere else executor.start(job)
         self.is_pruned = False
         self.is_stopped = False
@@ -100,14 +103,14 @@ class _Attempt:
         # While it starts, a process has nothing to save yet and does not handle the signal.
         if code == EXIT_CODE_INTERRUPTED or (self.is_stopped and code == -signal.SIGTERM):
             return Outcome(PRUNED if self.is_pruned else STOPPED, seconds=seconds)
-        return Outcome(FAILED, last_words(self.job.log, code), seconds)
+        return Outcome(FAILED, last_words(self.job.log, code, self._log_begun_at), seconds)
 
 
 def run_jobs(source: JobSource, executor: Executor, board: Board) -> str | None:
     """Run what the source has until it has no more and all have ended.
 
     A job in whose folder another process trains already is waited for, and then gone on with
-    unless that finished it. The first signal has the running jobs save their state, a second one
+    unless that finished it. The first signal has the running jobs save their state, a second Ctrl-C
     ends them at once.
 
     Args:
@@ -140,8 +143,7 @@ def run_jobs(source: JobSource, executor: Executor, board: Board) -> str | None:
                     if _is_to_go_on(attempt, outcome, bool(stop.received)):
                         again.append(attempt.job)
                     else:
-                        source.ended(attempt.job, outcome, attempt.run)
-                        board.ended(attempt.job, outcome)
+                        board.ended(attempt.job, source.ended(attempt.job, outcome, attempt.run))
                 board.show()
         except BaseException:
             for attempt in running:

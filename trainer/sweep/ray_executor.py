@@ -110,10 +110,10 @@ class RayExecutor:
         )
 
     def start(self, job: Job) -> RayHandle:
-        """Give a job to Ray, with the folder and the environment of this process."""
+        """Give a job to Ray, with the folder of this process and the job's environment."""
         job.log.parent.mkdir(parents=True, exist_ok=True)
         log = str(job.log.absolute())
-        actor = self._actor.remote(job.command, log, str(Path.cwd()), dict(os.environ))
+        actor = self._actor.remote(job.command, log, str(Path.cwd()), job.environment)
         return RayHandle(self._ray, actor, job)
 
     def close(self) -> None:

@@ -107,7 +107,7 @@ class _Refused:
 
 
 class SlurmExecutor:
-    """Submits each job with `sbatch`, from the folder and with the environment of this process.
+    """Submits each job with `sbatch`, from the folder of this process, with its environment.
 
     Args:
         num_workers: how many are in the queue at once, waiting or running.
@@ -142,7 +142,7 @@ class SlurmExecutor:
             *self._options,
         ]
         try:
-            number = self._queue.submit(options, _script(job, exit_code_file))
+            number = self._queue.submit(options, _script(job, exit_code_file), job.environment)
         except SlurmRefusedError as error:
             if not self._has_submitted:
                 raise ConfigError(f"hydra/launcher=slurm: {error}") from error

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 COMMANDS = ("sbatch", "squeue", "scancel")
 
@@ -41,17 +41,20 @@ class SlurmQueue:
         self._jobs: dict[str, str] = {}
         self._asked = float("-inf")
 
-    def submit(self, options: Sequence[str], script: str) -> str:
+    def submit(
+        self, options: Sequence[str], script: str, environment: Mapping[str, str] | None = None
+    ) -> str:
         """Put a batch script into the queue and return its number.
 
         Args:
             options: of `sbatch`.
             script: with its first line `#!`.
+            environment: of the script; None: that of this process.
 
         Raises:
             SlurmRefusedError: if it is not taken.
         """
-        code, output, error = _run(["sbatch", "--parsable", *options], script)
+        code, output, error = _run(["sbatch", "--parsable", *options], script, environment)
         number = output.strip().partition(";")[0]  # the name of the cluster may follow
         if code or not number.isdecimal():
             raise SlurmRefusedError(" ".join(error.split()) or f"sbatch: exit code {code}")
@@ -95,7 +98,9 @@ class SlurmQueue:
         return code == 0
 
 
-def _run(command: Sequence[str], text: str = "") -> tuple[int, str, str]:
+def _run(
+    command: Sequence[str], text: str = "", environment: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
     """Return the exit code of a command and what it wrote to its two outputs."""
     try:
         done = subprocess.run(
@@ -105,6 +110,7 @@ def _run(command: Sequence[str], text: str = "") -> tuple[int, str, str]:
             text=True,
             errors="replace",
             timeout=_LONGEST_ANSWER_SECONDS,
+            env=environment,
             # Ctrl-C must not end it between a job's submission and its number.
             start_new_session=True,
         )

@@ -13,7 +13,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from trainer.config import ConfigError
+from trainer.signals import EXIT_CODE_INTERRUPTED
+from trainer.sweep.finish import SweepEndedError
 from trainer.sweep.launcher import TapeLoopLauncher
+from trainer.targets import in_yaml
 
 
 class TapeLoopSweeper(Sweeper):
@@ -52,12 +55,25 @@ class TapeLoopSweeper(Sweeper):
             return self._search(words)
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         jobs = combinations(parser.parse_overrides(words))
-        self.validate_batch_is_legal(jobs)
-        size = self._max_batch_size or len(jobs)
-        batches = [
-            self.launcher.launch(jobs[first : first + size], initial_job_idx=first)
-            for first in range(0, len(jobs), size)
-        ]
+        size = len(jobs) if self._max_batch_size is None else self._max_batch_size
+        if not isinstance(size, int) or size < 1:
+            raise ConfigError(
+                f"hydra.sweeper.max_batch_size={in_yaml(size)}: must be a whole number, at least "
+                "1, or null"
+            )
+        # Ours compose all that they are given before the first job starts.
+        if size < len(jobs) or not isinstance(self.launcher, TapeLoopLauncher):
+            self.validate_batch_is_legal(jobs)
+        batches, failure = [], None
+        for first in range(0, len(jobs), size):
+            try:
+                batches.append(self.launcher.launch(jobs[first : first + size], first))
+            except SweepEndedError as ended:
+                if ended.exit_code == EXIT_CODE_INTERRUPTED:
+                    raise
+                failure = ended  # and the jobs of the other batches are run all the same
+        if failure:
+            raise failure
         for returned in itertools.chain(*batches):
             _ = returned.return_value  # raises what a job of a launcher in this process raised
         return batches
@@ -80,7 +96,7 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
         overrides: of the sweep; of two with the same name the last one counts.
 
     Raises:
-        ConfigError: if one is a range without steps, of which there is no every.
+        ConfigError: if one is a range without steps, of which there is no every, or has no values.
     """
     choices: dict[str, list[str]] = {}
     for override in overrides:
@@ -94,4 +110,6 @@ def combinations(overrides: Sequence[Override]) -> list[list[str]]:
                 f"{override.input_line}: has no end of values; a search takes it, such as "
                 "sweep=tpe, or name some: choice(...) or range(...)"
             )
+        if not choices[name]:
+            raise ConfigError(f"{override.input_line}: has no values")
     return [list(job) for job in itertools.product(*choices.values())]

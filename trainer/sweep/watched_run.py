@@ -1,6 +1,5 @@
 """A run as seen from outside: its evaluations, how far it is, whether somebody trains it."""
 
-import fcntl
 import math
 import time
 from collections.abc import Mapping
@@ -9,7 +8,6 @@ from typing import Any
 
 import orjson
 
-from trainer import run_lock
 from trainer.compare.past_run import FINISHED, read_run
 from trainer.durations import Duration
 
@@ -37,12 +35,17 @@ class WatchedRun:
         """Read what was written since the last time."""
         path = self.run_dir / "metrics.jsonl"
         try:
+            if not path.is_file():
+                return
             with path.open("rb") as file:
-                if path.stat().st_size < self._position:
-                    self._position = 0  # a resume takes back what came after its checkpoint
-                file.seek(self._position)
+                # A resume takes back what came after its checkpoint, and writes on: then there is
+                # less, or the end of no line where this one was left off.
+                file.seek(max(0, self._position - 1))
+                if self._position and file.read(1) != b"\n":
+                    self._position = 0
+                    file.seek(0)
                 content = file.read()
-        except FileNotFoundError:
+        except OSError:  # the job will say so
             return
         end = content.rfind(b"\n") + 1
         self._position += end
@@ -87,25 +90,15 @@ class WatchedRun:
             return
         if not isinstance(row, dict) or not isinstance(row.get("step"), int):
             return
+        if not is_finite(row.get("epoch", 0.0)):
+            return
         self._row = row
-        if "time/total" in row:
+        if is_finite(row.get("time/total")):
             # A resume writes some evaluations again, with the same metrics.
             self.evaluations = [e for e in self.evaluations if e["step"] < row["step"]] + [row]
 
     def _seconds_trained(self) -> float:
         return float(self.evaluations[-1]["time/total"]) if self.evaluations else 0.0
-
-
-def is_held(run_dir: Path) -> bool:
-    """Return whether a process trains in a run folder, whoever started it."""
-    try:
-        with (run_dir / run_lock.NAME).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def has_finished(run_dir: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from trainer.checkpoint import load_facts
+from trainer.quoting import quoted
 
 _TAIL_BYTES = 1 << 16
 """How much of the end of `metrics.jsonl` is read to find its last row."""
@@ -44,12 +45,11 @@ class Attempt:
         self._partial_before = self._partial_files()
         self._last_row: Mapping[str, Any] | None = None
         self._metrics_seen = self._metrics_before
-        quoted = str(run_dir).replace("\\", "\\\\").replace("'", "\\'")
         log.parent.mkdir(parents=True, exist_ok=True)
         self._started = time.monotonic()
         with log.open("wb") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "trainer", *words, f"hydra.run.dir='{quoted}'"],
+                [sys.executable, "-m", "trainer", *words, f"hydra.run.dir={quoted(run_dir)}"],
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

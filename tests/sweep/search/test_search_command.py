@@ -69,6 +69,7 @@ def test_a_killed_search_is_gone_on_with_by_two_commands_and_ends_with_its_trial
             ["sweep=tpe", "sweep.sampler=tpr"],
             "sweep.sampler=tpr: no such sampler; did you mean tpe",
         ),
+        (["sweep=tpe", "seed=0,1,2"], "seed: a search would choose the luckiest"),
         (["sweep=tpe", "sweep.pruner=medain"], "sweep.pruner=medain: no such pruner; did you mean"),
         (["sweep=tpe", "sweep.n_trials=0"], "sweep.n_trials=0: must be a whole number, at least 1"),
         (

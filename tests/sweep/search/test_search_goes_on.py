@@ -15,8 +15,9 @@ from made_up_search import (
 )
 from optuna.trial import TrialState
 
+from trainer.disk import RunFolderError
 from trainer.sweep.job import STOPPED, Outcome
-from trainer.sweep.search import samplers
+from trainer.sweep.search import samplers, source
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +157,19 @@ def test_a_failed_job_fails_its_trial_and_a_stopped_one_is_left_for_later(tmp_pa
     assert search.trials.all()[1].user_attrs["reason"] == "it broke"
     assert search.trials.elsewhere() == []
     assert Search(journal, tmp_path, "b", num_trials=3).work() == ["trial_0"]
+
+
+def test_a_folder_that_cannot_be_read_fails_its_trial_and_not_the_search(tmp_path, monkeypatch):
+    def is_finished(job):
+        if job.name == "trial_1":
+            raise RunFolderError("trial_1/config.yaml: a link")
+        return False
+
+    monkeypatch.setattr(source, "is_finished", is_finished)
+    search = Search(Journal(), tmp_path, "one", num_trials=3)
+    assert search.work() == ["trial_0", "trial_2"]
+    assert search.states() == [COMPLETE, FAIL, COMPLETE]
+    assert search.source.outcomes[1][1].reason == "trial_1/config.yaml: a link"
 
 
 def test_a_search_ends_when_every_point_has_been_tried(tmp_path):

@@ -13,6 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from trainer.compare.folder_lock import folder_lock
 from trainer.config import ConfigError, check_sweep
 from trainer.console import console
 from trainer.disk import RunFolderError
@@ -23,6 +24,7 @@ from trainer.sweep.board import Board
 from trainer.sweep.finish import finish
 from trainer.sweep.job import FAILED, FINISHED, PRUNED
 from trainer.sweep.launcher import TapeLoopLauncher
+from trainer.sweep.own_files import check_own_files
 from trainer.sweep.plan import Planner, words_of_a_job
 from trainer.sweep.pool import run_jobs
 from trainer.sweep.search.objectives import read_objectives
@@ -56,7 +58,8 @@ def search(
     Raises:
         ConfigError: before anything starts, if it cannot be searched so.
         SweepEndedError: if a job failed, or a signal stopped the search.
-        RunFolderError: if the storage is lost half-way.
+        RunFolderError: if the folder holds links where the search has files, or the storage is
+            lost half-way.
     """
     settings, num_workers = check_sweep(config, SearchSettings)
     planner = Planner(loader, config)
@@ -66,6 +69,11 @@ def search(
         settings.when,
         words_of_a_job(arguments),
     )
+    if any(each.key.lstrip("+") == "seed" for each in space.ranges):
+        raise ConfigError(
+            "seed: a search would choose the luckiest; give it one, and train the best setting "
+            "with others afterwards"
+        )
     # What is cheap to check comes first: the configurations take the import of TensorFlow.
     given = settings.objectives if isinstance(settings.objectives, Mapping) else {"val/loss": "min"}
     check_sampler(settings.sampler, len(given))
@@ -73,13 +81,15 @@ def search(
     configs = _checked(planner, space, fixed)
     objectives = read_objectives(settings.objectives, configs[0])
     check_pruner(settings.pruner, list(objectives))
+    check_own_files(planner.folder)
     storage = open_storage(settings.storage, planner.folder)
     try:
         study_id = open_study(storage, settings.name, objectives)
         _check_same(storage, study_id, settings.name, fixed, _left_out(config))
         _check_ranges(storage, study_id, settings.name, space)
         _check_folders(storage, study_id, planner)
-        describe_sweep(planner.folder, [each.key.lstrip("+~") for each in space.ranges])
+        with folder_lock(planner.folder):
+            describe_sweep(planner.folder, [each.key.lstrip("+~") for each in space.ranges])
         pruner = make_pruner(settings.pruner, settings.min_evaluations)
         worker = Worker(lambda name, beats: storage.set_study_user_attr(study_id, name, beats))
         trials = Trials(

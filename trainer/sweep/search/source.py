@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from optuna.trial import FrozenTrial, TrialState
 
 from trainer.config import ConfigError
+from trainer.disk import RunFolderError
 from trainer.sweep.job import FAILED, FINISHED, PRUNED, STOPPED, Job, Outcome
 from trainer.sweep.plan import is_finished
 from trainer.sweep.search.objectives import values_of
@@ -84,8 +85,8 @@ class TrialSource:
             own.is_pruned = not going_on
         return not own.is_pruned
 
-    def ended(self, job: Job, outcome: Outcome, run: WatchedRun) -> None:
-        """Tell the storage how a trial ended.
+    def ended(self, job: Job, outcome: Outcome, run: WatchedRun) -> Outcome:
+        """Tell the storage how a trial ended, and return what it is told.
 
         One that the pruner has stopped counts as such, whether or not its process came to its end
         before it heard of that: otherwise a search would depend on who was faster.
@@ -110,6 +111,7 @@ class TrialSource:
             else:
                 self._trials.tell(own.trial_id, TrialState.COMPLETE, values)
         self.outcomes.append((job, outcome))
+        return outcome
 
     def _job(self, trial: FrozenTrial) -> Job | None:
         """Return a trial's job; None if it cannot be trained or has been, which is then told."""
@@ -118,7 +120,7 @@ class TrialSource:
         try:
             job = self._planner.job([*self._fixed, *own], trial.number, name)
             has_ended = is_finished(job)
-        except (ConfigError, HydraException, OmegaConfBaseException) as error:
+        except (ConfigError, HydraException, OmegaConfBaseException, RunFolderError) as error:
             reason = " ".join(str(error).split())
             self._trials.tell(trial._trial_id, TrialState.FAIL, reason=reason)
             self.outcomes.append((past_job(trial, self._planner.folder), Outcome(FAILED, reason)))

@@ -21,9 +21,9 @@ from trainer.sweep.search.samplers import propose, seed_of
 from trainer.sweep.search.space import Space
 from trainer.sweep.search.workers import Liveness, Worker
 
-OWNER, POINT, WORDS, REASON, SURPLUS = "owner", "point", "words", "reason", "surplus"
-"""Attributes of a trial: who runs it, its values by name, its own words of the command line, why it
-failed; and that it was begun when another process had just begun the last one."""
+OWNER, POINT, REASON, SURPLUS = "owner", "point", "reason", "surplus"
+"""Attributes of a trial: who runs it; its values by name with its own words of the command line;
+why it failed; and that it was begun when another process had just begun the last one."""
 
 _ATTEMPTS = 20
 """Proposals of the sampler, each with another seed, before one that was tried is given up."""

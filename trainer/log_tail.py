@@ -6,7 +6,7 @@ from pathlib import Path
 from trainer.printable import printable
 
 _TAIL = 1 << 14
-_LONGEST = 300  # of a line, in characters
+_LONGEST = 600  # of a line, in characters
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -20,4 +20,5 @@ def last_line(log: Path) -> str:
         return ""
     # A progress bar goes back to the beginning of its line.
     lines = [line for line in re.split(r"[\r\n]", text) if line.strip()]
-    return printable(lines[-1].strip())[:_LONGEST] if lines else ""
+    line = printable(lines[-1].strip()) if lines else ""
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ..."

@@ -7,8 +7,8 @@ from made_up_jobs import job
 from rich.console import Console
 
 from trainer.sweep import board as board_module
-from trainer.sweep.board import Board
-from trainer.sweep.job import FAILED, Outcome
+from trainer.sweep.board import ELSEWHERE, Board
+from trainer.sweep.job import FAILED, FINISHED, Outcome
 
 
 def running(seconds_left):
@@ -22,6 +22,7 @@ def running(seconds_left):
         (2, 8, [80.0, 80.0], "0:01:20"),  # six workers have nothing to do
         (2, 2, [10.0, 80.0], "0:01:20"),  # the longer one
         (2, 1, [80.0], None),  # nobody knows of the one to come
+        (2, 2, [80.0, None], None),  # nor of one that has just been started
     ],
 )
 def test_the_time_left_is_that_of_the_jobs_that_there_are(
@@ -47,3 +48,16 @@ def test_each_job_has_one_line_on_a_terminal_however_long_its_name(tmp_path, mon
         lines = console.render_lines(board._drawing())
     assert len(lines) == 5
     assert "4 jobs: 1 running, 1 failed, 2 to come" in "".join(s.text for s in lines[-1])
+
+
+def test_what_other_processes_do_is_counted_and_does_not_hide_the_own(tmp_path, capsys):
+    own, done, taken = (job(tmp_path, name) for name in ("own", "done", "taken"))
+    others = [(own, ELSEWHERE), (done, FINISHED), (taken, ELSEWHERE)]
+    board = Board(4, 1, "val/accuracy", "max", others=lambda: others)
+    board.started(own, "nowhere", running(80.0))
+    board.ended(own, Outcome(FAILED, "a reason", 5.0))
+    total = capsys.readouterr().out.splitlines()[-1]
+    assert total == "4 jobs: 1 elsewhere, 1 failed, 1 finished, 1 to come; ETA 0:00:05"
+    others[2] = (taken, FINISHED)
+    board.ended(own, Outcome(FAILED, "a reason", 5.0))
+    assert "1 failed, 2 finished, 1 to come" in capsys.readouterr().out

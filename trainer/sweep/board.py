@@ -1,7 +1,7 @@
 """Where a sweep stands: a line for each job, in place on a terminal, one by one elsewhere."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 
 from rich.console import Group
@@ -14,9 +14,12 @@ from trainer.printable import printable
 from trainer.sweep.job import FAILED, FINISHED, PRUNED, STOPPED, Job, Outcome
 from trainer.sweep.watched_run import WatchedRun
 
+ELSEWHERE = "elsewhere"
+"""The state of a job that another process runs."""
 _WAITING, _RUNNING = "waiting", "running"
+_LOOK_SECONDS = 2.0
 _STYLES = {FINISHED: "green", FAILED: "red", STOPPED: "yellow", PRUNED: "dim", _WAITING: "dim"}
-_ORDER = (_RUNNING, FAILED, STOPPED, FINISHED, PRUNED, _WAITING)
+_ORDER = (_RUNNING, ELSEWHERE, FAILED, STOPPED, FINISHED, PRUNED, _WAITING)
 """Of the lines, should the terminal have too few for all."""
 
 
@@ -39,6 +42,8 @@ class Board:
         metric: whose best value is shown, such as `val/accuracy`.
         mode: `max` or `min`: what of it is best.
         jobs: that are known from the start.
+        others: returns the jobs that other processes run or have ended, each with its state; those
+            of this process may be among them. None: there are no others.
         every_seconds: how often a line on the whole is written where there is no terminal.
     """
 
@@ -49,13 +54,15 @@ class Board:
         metric: str,
         mode: str,
         jobs: Sequence[Job] = (),
+        others: Callable[[], Iterable[tuple[Job, str]]] | None = None,
         every_seconds: float = 60.0,
     ) -> None:
         self._num_jobs, self._num_workers = num_jobs, num_workers
         self._metric, self._mode = metric, mode
         self._lines = {job.name: _Line(job) for job in jobs}
         self._every_seconds = every_seconds
-        self._last_shown = time.monotonic()
+        self._others = others
+        self._last_shown = self._last_looked = time.monotonic()
         self._live: Live | None = None
 
     def __enter__(self) -> "Board":
@@ -75,10 +82,12 @@ class Board:
             self._live.stop()
             self._live = None
 
-    def ended_before(self, job: Job, state: str = FINISHED) -> None:
-        """Take note of a job that an earlier command has ended."""
+    def known(self, job: Job, state: str) -> None:
+        """Take note of a job that another process runs, or has ended with a state."""
         line = self._lines.setdefault(job.name, _Line(job))
-        line.state, line.outcome = state, Outcome(state)
+        if line.outcome or line.run:
+            return  # it is this process' own
+        line.state, line.outcome = state, None if state == ELSEWHERE else Outcome(state)
 
     def started(self, job: Job, where: str, run: WatchedRun) -> None:
         """Show that a job runs."""
@@ -92,14 +101,22 @@ class Board:
         line.state, line.outcome = outcome.state, outcome
         said = [outcome.state, self._best(line), outcome.reason, in_words(outcome.seconds)]
         self._print(f"{job.label}: {'  '.join(filter(None, said))}")
+        self._look_at_others()
         self._print(self._total())
 
     def show(self) -> None:
         """Redraw the lines; where there is no terminal, write one on the whole now and then."""
+        if time.monotonic() - self._last_looked > _LOOK_SECONDS:
+            self._look_at_others()
         if self._live:
             self._live.update(self._drawing())
         elif time.monotonic() - self._last_shown > self._every_seconds:
             self._print(self._total())
+
+    def _look_at_others(self) -> None:
+        self._last_looked = time.monotonic()
+        for job, state in self._others() if self._others else ():
+            self.known(job, state)
 
     def _print(self, text: str) -> None:
         if self._live is None:
@@ -152,10 +169,11 @@ class Board:
         lines = self._lines.values()
         ended = [line.outcome.seconds for line in lines if line.outcome and line.outcome.seconds]
         now = [line.run.seconds_left for line in lines if line.state == _RUNNING and line.run]
-        known = [seconds for seconds in now if seconds is not None]
-        if len(known) < len(now) or (num_waiting and not ended):
+        if not ended and (num_waiting or None in now):
             return None
         a_job = sum(ended) / len(ended) if ended else 0.0
+        # One that has just been started is taken for one like those before.
+        known = [a_job if seconds is None else seconds for seconds in now]
         at_once = min(self._num_workers, max(1, len(known) + num_waiting))
         # No sooner than the longest of those that run.
         return max([(sum(known) + num_waiting * a_job) / at_once, *known])

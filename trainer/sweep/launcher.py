@@ -21,7 +21,7 @@ from trainer.sweep.board import Board
 from trainer.sweep.direction import direction
 from trainer.sweep.executor import Executor
 from trainer.sweep.finish import finish
-from trainer.sweep.job import Job
+from trainer.sweep.job import FINISHED, Job
 from trainer.sweep.local_executor import LocalExecutor
 from trainer.sweep.own_files import check_own_files
 from trainer.sweep.plan import Planner, is_finished, labels, varied_names, words_of_a_job
@@ -75,7 +75,7 @@ class TapeLoopLauncher(Launcher):
         mode = direction(jobs[0].config, metric)
         board = Board(len(jobs), self.num_workers, metric, mode, jobs)
         for job in finished:
-            board.ended_before(job)
+            board.known(job, FINISHED)
         source = JobList(waiting)
         executor = self.executor()
         try:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -20,9 +21,9 @@ from trainer.disk import RunFolderError
 from trainer.printable import printable
 from trainer.settings import SearchSettings
 from trainer.signals import StopRequest
-from trainer.sweep.board import Board
+from trainer.sweep.board import ELSEWHERE, Board
 from trainer.sweep.finish import finish
-from trainer.sweep.job import FAILED, FINISHED, PRUNED
+from trainer.sweep.job import FAILED, FINISHED, PRUNED, Job, Outcome
 from trainer.sweep.launcher import TapeLoopLauncher
 from trainer.sweep.own_files import check_own_files
 from trainer.sweep.plan import Planner, words_of_a_job
@@ -33,11 +34,13 @@ from trainer.sweep.search.samplers import SAMPLERS, check_sampler
 from trainer.sweep.search.source import TrialSource, past_job
 from trainer.sweep.search.space import Space, read_space
 from trainer.sweep.search.storage import JOURNAL, one_line, open_storage, open_study
-from trainer.sweep.search.trials import Trials
+from trainer.sweep.search.trials import REASON, Trials
 from trainer.sweep.search.workers import Liveness, Worker
+from trainer.sweep.watched_run import has_finished
 from trainer.sweep_folder import describe_sweep
 
 _STATES = {
+    TrialState.RUNNING: ELSEWHERE,
     TrialState.COMPLETE: FINISHED,
     TrialState.PRUNED: PRUNED,
     TrialState.FAIL: FAILED,
@@ -105,10 +108,13 @@ def search(
         )
         source = TrialSource(trials, planner, fixed, objectives)
         metric, mode = next(iter(objectives.items()))
-        board = Board(settings.n_trials, num_workers, metric, mode)
-        for trial in trials.all():
-            if trial.state in _STATES:
-                board.ended_before(past_job(trial, planner.folder), _STATES[trial.state])
+        board = Board(
+            settings.n_trials,
+            num_workers,
+            metric,
+            mode,
+            others=lambda: _by_state(trials, planner.folder),
+        )
         launcher.num_workers = num_workers
         signal = _run(launcher, source, trials, board)
     except (OptunaError, SQLAlchemyError) as error:
@@ -117,7 +123,31 @@ def search(
         ) from error
     if trials.is_exhausted:
         _print(f"Every point of the search has been tried: there are {len(trials.all())}.")
-    finish(planner.folder, list(source.outcomes), signal, tries_again=False)
+    ended = _ended(trials, source, planner.folder)
+    pruned = [job for job, outcome in ended if outcome and outcome.state == PRUNED]
+    if num_whole := sum(has_finished(job.run_dir) for job in pruned):
+        _print(f"Ranked too: {num_whole} pruned trials, at their end before they could be stopped.")
+    finish(planner.folder, ended, signal, tries_again=False)
+
+
+def _by_state(trials: Trials, folder: Path) -> list[tuple[Job, str]]:
+    return [
+        (past_job(trial, folder), _STATES[trial.state])
+        for trial in trials.all()
+        if trial.state in _STATES
+    ]
+
+
+def _ended(trials: Trials, source: TrialSource, folder: Path) -> list[tuple[Job, Outcome | None]]:
+    """Return all trials with their outcomes, whoever ran them; those that run have none."""
+    own = {job.name: outcome for job, outcome in source.outcomes}
+    found: list[tuple[Job, Outcome | None]] = []
+    for trial in trials.all():
+        job, state = past_job(trial, folder), _STATES.get(trial.state, ELSEWHERE)
+        reason = str(trial.user_attrs.get(REASON, ""))
+        outcome = None if state == ELSEWHERE else Outcome(state, reason)
+        found.append((job, own.get(job.name, outcome)))
+    return found
 
 
 def _run(

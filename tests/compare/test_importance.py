@@ -77,6 +77,11 @@ def test_numbers_near_each_other_are_on_a_linear_axis():
     assert axis.positions == pytest.approx([0, 1 / 3, 1])
 
 
+def test_drawn_numbers_have_few_digits_on_the_axis():
+    (axis,) = axes_of(groups_of([{"n": "0.24211101842946106"}, {"n": "0.01"}], range(2)))
+    assert [text for _, text in axis.ticks] == ["0.01", "0.2421"]
+
+
 def test_many_values_have_a_few_ticks_that_are_apart():
     settings = [{"p": repr(x), "c": f"c{x}"} for x in np.linspace(1, 2, 60).tolist()]
     for axis in axes_of(groups_of(settings, range(60))):

@@ -52,10 +52,10 @@ def axes_of(groups: Sequence[Group]) -> list[Axis]:
 def _axis(short: str, name: str, values: Sequence[str | None]) -> Axis:
     numbers = [None if value is None else _number(value) for value in values]
     known = [x for x in numbers if x is not None]
+    shown = [short_value(name, value, values) for value in values]
     is_numeric = len(known) == sum(value is not None for value in values)
     if is_numeric and len(set(known)) > 1:
-        return _of_numbers(short, values, numbers, known)
-    shown = [short_value(name, value, values) for value in values]
+        return _of_numbers(short, shown, numbers, known)
     categories = sorted(set(shown), key=lambda s: (s != _NOTHING, in_natural_order(Path(s))))
     place = {category: k / (len(categories) - 1) for k, category in enumerate(categories)}
     ticks = [(place[category], shortened(category)) for category in categories]
@@ -64,7 +64,7 @@ def _axis(short: str, name: str, values: Sequence[str | None]) -> Axis:
 
 
 def _of_numbers(
-    short: str, values: Sequence[str | None], numbers: Sequence[float | None], known: list[float]
+    short: str, shown: Sequence[str], numbers: Sequence[float | None], known: list[float]
 ) -> Axis:
     low, high = min(known), max(known)
     is_log = low > 0 and high / low > _LOGARITHMIC
@@ -75,7 +75,7 @@ def _of_numbers(
     bottom = start - _BELOW * length if has_missing else start
     full = start + length - bottom
     positions = [0.0 if x is None else (scale(x) - bottom) / full for x in numbers]
-    named = {_NOTHING if v is None else v: p for v, p in zip(values, positions, strict=True)}
+    named = dict(zip(shown, positions, strict=True))
     if len(named) > _MAX_VALUES:
         places = np.linspace(start, start + length, _NUM_TICKS)
         named = {f"{10**p if is_log else p:.3g}": (p - bottom) / full for p in places}

@@ -14,9 +14,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.measure import Settings
 from benchmarks.rounds import compare, grow
+from benchmarks.seeds import seeds
 from benchmarks.workloads import WORKLOADS
 
-NAMES = [*WORKLOADS, "memory"]
+NAMES = [*WORKLOADS, "memory", "seeds"]
 
 
 def main() -> None:
@@ -43,8 +44,9 @@ def main() -> None:
         quick=arguments.quick,
         root=arguments.root,
     )
+    own = {"memory": lambda: grow(settings, say), "seeds": lambda: seeds(settings.quick, say)}
     results = [
-        grow(settings, say) if name == "memory" else compare(name, arguments.only, settings, say)
+        own[name]() if name in own else compare(name, arguments.only, settings, say)
         for name in arguments.workloads or NAMES
     ]
     if arguments.json:

@@ -11,7 +11,10 @@ PROJECT = ("trainer", "models", "experiments", "benchmarks", "conf", "scripts", 
 CONFIG_LIBRARIES = ("hydra", "omegaconf")
 MAY_COMPOSE = {
     *(f"trainer/{name}.py" for name in ("__main__", "compose", "config", "build", "run")),
-    *(f"trainer/sweep/{name}.py" for name in ("launcher", "plan", "plugins", "sweeper")),
+    *(
+        f"trainer/sweep/{name}.py"
+        for name in ("launcher", "plan", "plugins", "run_seeds", "sweeper")
+    ),
     *(f"trainer/sweep/search/{name}.py" for name in ("command", "source", "space")),
 }
 MAY_IMPORT = {

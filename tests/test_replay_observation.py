@@ -50,7 +50,7 @@ def test_a_planted_nan_is_found_in_the_data_and_in_the_first_operation(tmp_path)
     assert found.inputs["features"].non_finite == [3]
     assert found.inputs["features"].non_finite_raw == [3]
     data = poisoned_data()
-    features = data.feed("train")._tensors["features"].numpy()
+    features = data.feed("train").arrays["features"].numpy()
     assert np.isnan(features[found.examples[3]]).all()
     bad = found.first_bad_operation
     assert (bad.op, bad.place.layer, bad.gradient_of) == ("MatMul", "dense", "")

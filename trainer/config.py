@@ -40,7 +40,7 @@ Sweep = TypeVar("Sweep", bound=SweepSettings)
 
 OBJECTS = ("data", "model", "loss", "optimizer", "schedule", "strategy", "trainer")
 COLLECTIONS = ("augment", "metrics", "callbacks")
-OF_SWEEPS = ("sweep", "workers")
+OF_SWEEPS = ("sweep", "workers", "vectorize")
 """What is of a sweep as a whole: no run has it in its configuration."""
 # In these groups every target that takes `num_classes` gets the data's, so null or nothing will do.
 CLASSIFYING = ("augment", "model", "loss", "metrics")
@@ -86,8 +86,8 @@ def check(cfg: DictConfig) -> DictConfig:
     return OmegaConf.create(config)
 
 
-def check_sweep(cfg: DictConfig, schema: type[Sweep]) -> tuple[Sweep, int]:
-    """Return the settings of a sweep as a whole, typed and in range, and the number of workers.
+def check_sweep(cfg: DictConfig, schema: type[Sweep]) -> tuple[Sweep, WorkerSettings]:
+    """Return the settings of a sweep as a whole, and of its workers, typed and in range.
 
     Args:
         cfg: as Hydra composes it.
@@ -106,7 +106,8 @@ def check_sweep(cfg: DictConfig, schema: type[Sweep]) -> tuple[Sweep, int]:
     for key in values:
         if key not in known:
             raise ConfigError(f"sweep.{key!s}: no such setting; {nearest(str(key), known)}")
-    workers = _typed(WorkerSettings, {"workers": cfg.workers})["workers"]
+    of_workers = {field.name: cfg[field.name] for field in fields(WorkerSettings)}
+    workers = WorkerSettings(**_typed(WorkerSettings, of_workers))
     return schema(**_typed(schema, cast(dict[str, Any], values), "sweep.")), workers
 
 

@@ -1,6 +1,7 @@
 """What a person reads: log lines on the terminal, above a progress bar where there is one."""
 
 import logging
+import threading
 from pathlib import Path
 
 from rich.console import Console
@@ -38,5 +39,8 @@ def log_to_file(path: Path) -> logging.Handler:
     """Also appends the `trainer` log to a file; returns the handler, to be closed with the run."""
     handler = LogFile(path)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    thread = threading.current_thread()
+    if thread is not threading.main_thread():  # one of several runs in this process
+        handler.addFilter(lambda record: record.thread == thread.ident)
     _LOGGER.addHandler(handler)
     return handler

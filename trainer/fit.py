@@ -9,7 +9,6 @@ import numpy as np
 from trainer.agenda import Every
 from trainer.checkpoint import Checkpoint
 from trainer.durations import Duration
-from trainer.loop import Pace
 from trainer.profiling import Profile
 from trainer.recovery import Recovery
 from trainer.run_lock import run_lock
@@ -69,7 +68,7 @@ class Fit:
 
     def _train(self, stop: StopRequest) -> None:
         trainer = self._trainer
-        self._pace = Pace()
+        self._pace = trainer.chunk.pace()
         trainer.stopwatch = Stopwatch()
         trainer.model.stop_training = False
         found = self._state.take_up()
@@ -126,7 +125,7 @@ class Fit:
         at_most = self._profile.at_most(self._steps_to_next_event(first_step))
         trainer.begin_chunk(first_step)
         if trainer.chunk.num_traces == 0:
-            self._pace = Pace()  # what is traced anew may take another time
+            self._pace = trainer.chunk.pace()  # what is traced anew may take another time
         num_steps = self._pace.num_steps(at_most)
         self._callbacks.on_train_batch_begin(batch)
         self._recovery.remember()

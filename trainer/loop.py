@@ -45,6 +45,7 @@ class Chunk:
         jit: whether XLA compiles the whole chunk. `auto`: on one CPU, unless the step has a
             convolution, a pooling or what XLA cannot compile. Dense networks become several times
             faster, convolutions in the loop about eight times slower; GPUs were not measured.
+        part: of a run: `train`, or such as `evaluation of val`.
     """
 
     def __init__(
@@ -55,17 +56,19 @@ class Chunk:
         strategy: tf.distribute.Strategy,
         commit: Callable[[], None] = lambda: None,
         jit: bool | str = False,
+        part: str = "train",
     ) -> None:
         if jit is True and strategy.num_replicas_in_sync > 1:
             raise ValueError("jit=true: XLA compiles for one device; use jit=auto or strategy=none")
         if jit is True and feed.waits:
             raise ValueError("jit=true: XLA takes no batches from an iterator; use jit=auto")
         self._step = step
-        self._feed = feed
+        self.feed = feed
         self._prepare = prepare
         self._strategy = strategy
         self._commit = commit
-        self._jit = self._jit_wanted = jit
+        self.part = part
+        self._jit = self.jit_wanted = jit
         self.data_seconds = 0.0
         """Time that all runs so far have spent on waiting for data."""
         self._compiled: Any = None
@@ -84,7 +87,7 @@ class Chunk:
             UnreadableExamplesError: naming examples on disk that cannot be read.
         """
         started = time.perf_counter()
-        plan = self._feed.plan(first_step, num_steps, CAPACITY)
+        plan = self.feed.plan(first_step, num_steps, CAPACITY)
         self.data_seconds += time.perf_counter() - started
         step = tf.constant(first_step, tf.int64)
         if self._compiled is None:
@@ -92,7 +95,7 @@ class Chunk:
         try:
             buffer = self._compiled(plan, step, tf.constant(num_steps, tf.int32))
         except tf.errors.OpError:
-            self._feed.check(first_step, num_steps)
+            self.feed.check(first_step, num_steps)
             raise
         columns = np.ascontiguousarray(buffer.numpy()[:num_steps].T)
         scalars = dict(zip(self._names, columns, strict=True))
@@ -102,9 +105,9 @@ class Chunk:
 
     def retrace(self) -> None:
         """Trace the step anew at the next run, since what it does has changed."""
-        self._one_step = tf.function(self._trace_one_step)
+        self._one_step = tf.function(self.trace_one_step)
         self._compiled = None
-        self._jit = self._jit_wanted
+        self._jit = self.jit_wanted
 
     def look_up(self, step: int) -> tuple[Batch, Batch]:
         """Return the batch of a step, to look at: as the feed gives it, and as the step sees it.
@@ -117,7 +120,7 @@ class Chunk:
         Raises:
             UnreadableExamplesError: naming examples on disk that cannot be read.
         """
-        feed = self._feed.apart()
+        feed = self.feed.apart()
         plan = feed.plan(step, 1, CAPACITY)
         if self._compiled is None:
             self._compile(plan, tf.constant(step, tf.int64))
@@ -126,7 +129,7 @@ class Chunk:
             raw = feed.batch(plan, tf.constant(0))
             return raw, prepare(raw, tf.constant(step, tf.int64))
         except tf.errors.OpError:
-            self._feed.check(step, 1)
+            self.feed.check(step, 1)
             raise
 
     def run_eagerly(self, batch: Batch, step: int) -> dict[str, float]:
@@ -138,6 +141,10 @@ class Chunk:
         """
         scalars = self._step_on(batch, tf.constant(step, tf.int64))
         return {name: float(value) for name, value in scalars.items()}
+
+    def pace(self) -> "Pace":
+        """Return what says how many steps to run at once."""
+        return Pace()
 
     @property
     def num_traces(self) -> int:
@@ -163,7 +170,14 @@ class Chunk:
             self._trace_chunk, autograph=False, jit_compile=bool(self._jit) or None
         )
 
-    def _trace_one_step(self, plan: Any, k: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def trace_one_step(self, plan: Any, k: tf.Tensor, step: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Make the k-th step of a plan, and return its scalars; traced.
+
+        Args:
+            plan: of the feed.
+            k: int32 scalar, the position in the plan.
+            step: int64 scalar, the steps done before.
+        """
         batch, waited = self._next_batch(plan, k)
         return waited | self._step_on(self._prepare(batch, step), step)
 
@@ -177,11 +191,11 @@ class Chunk:
         }
 
     def _next_batch(self, plan: Any, k: tf.Tensor) -> tuple[Batch, dict[str, tf.Tensor]]:
-        if not self._feed.waits:
-            return self._feed.batch(plan, k), {}
+        if not self.feed.waits:
+            return self.feed.batch(plan, k), {}
         before = tf.timestamp()
         with tf.control_dependencies([before]):
-            batch = self._feed.batch(plan, k)
+            batch = self.feed.batch(plan, k)
         with tf.control_dependencies(list(batch.values())):
             waited = tf.timestamp() - before
         return batch, {_WAITED: tf.cast(waited, tf.float32)}

@@ -45,9 +45,13 @@ def _num_cpus() -> int | None:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def command_line() -> str:
-    """Return the command that started this run, to be typed again."""
-    return shlex.join(["python", "-m", "trainer", *sys.argv[1:]])
+def command_line(words: Sequence[str] | None = None) -> str:
+    """Return the command that starts this run, to be typed again.
+
+    Args:
+        words: after the program's name; None: those of this process.
+    """
+    return shlex.join(["python", "-m", "trainer", *(sys.argv[1:] if words is None else words)])
 
 
 def _describe(arrays: Arrays) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,17 +32,25 @@ from trainer.same_run import (
 )
 from trainer.signals import EXIT_CODE_INTERRUPTED
 from trainer.trained_model import describe
+from trainer.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 
 
-def run(cfg: DictConfig, run_dir: Path) -> float | None:
+def run(
+    cfg: DictConfig,
+    run_dir: Path,
+    words: Sequence[str] | None = None,
+    prepare: Callable[[Trainer], None] = lambda trainer: None,
+) -> float | None:
     """Train as configured, in `run_dir`; go on where it holds a checkpoint.
 
     Args:
         cfg: as `config.check` returns it.
         run_dir: gets `config.yaml`, `manifest.json`, `train.log`, `metrics.jsonl`, checkpoints and
             TensorBoard's event files.
+        words: of the command line that trains this run; None: those of this process.
+        prepare: called with what was built, before it is trained.
 
     Returns:
         The best value of the monitored metric.
@@ -58,12 +66,14 @@ def run(cfg: DictConfig, run_dir: Path) -> float | None:
         log_file = log_to_file(run_dir / "train.log")
         try:
             classes = class_distribution(built.splits, built.trainer.data.class_names)
-            _describe(cfg, built, classes, run_dir)
+            _describe(cfg, built, classes, run_dir, command_line(words))
             with _on_the_hparams_page(cfg, built, run_dir):
                 started = time.monotonic()
                 first_step = built.trainer.step
+                prepare(built.trainer)
                 built.trainer.fit(built.duration)
-                _summarise(built, run_dir, time.monotonic() - started, first_step)
+                seconds = time.monotonic() - started
+                _summarise(built, run_dir, seconds, first_step, command_line(words))
             # Last, so that neither start-up nor summary waits for it.
             if classes:
                 plot_class_distribution(classes, run_dir / "report" / "class_distribution.png")
@@ -115,11 +125,15 @@ def _as_begun(cfg: DictConfig, run_dir: Path) -> DictConfig:
 
 
 def _describe(
-    cfg: DictConfig, built: Built, classes: ClassDistribution | None, run_dir: Path
+    cfg: DictConfig,
+    built: Built,
+    classes: ClassDistribution | None,
+    run_dir: Path,
+    command: str,
 ) -> None:
     """Write what the run is, to its folder and the terminal."""
     trainer, data = built.trainer, built.trainer.data
-    facts = manifest(command_line(), cfg.seed, built.precision, built.splits)
+    facts = manifest(command, cfg.seed, built.precision, built.splits)
     facts |= describe(data) | {"ingredients": trainer.ingredients}
     if trainer.checkpoints and trainer.checkpoints.has_states:
         before = read_manifest(run_dir / "manifest.json")
@@ -154,7 +168,7 @@ def _describe(
     logger.info("folder: %s", _shown(run_dir))
 
 
-def _summarise(built: Built, run_dir: Path, seconds: float, first_step: int) -> None:
+def _summarise(built: Built, run_dir: Path, seconds: float, first_step: int, command: str) -> None:
     """Say how it went, where everything is and what to type next."""
     trainer, folder = built.trainer, _shown(run_dir)
     num_steps = trainer.step - first_step
@@ -162,7 +176,6 @@ def _summarise(built: Built, run_dir: Path, seconds: float, first_step: int) -> 
     lines = []
     if trainer.interrupted_by:
         lines += [f"Stopped by {trainer.interrupted_by} at step {trainer.step:,}, state saved."]
-        command = command_line()
         names_folder = "hydra.run.dir=" in command
         lines += [f"  go on   {command}" + ("" if names_folder else f" hydra.run.dir={folder}")]
     else:

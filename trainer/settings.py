@@ -130,9 +130,10 @@ class SearchSettings(SweepSettings):
 
 @dataclass
 class WorkerSettings:
-    """How many jobs of a sweep run side by side."""
+    """How the jobs of a sweep share the machine."""
 
     workers: int = _setting("a whole number, at least 1", lambda n: n >= 1)
+    vectorize: str | None = _setting("seeds, or null", lambda what: what == "seeds", None)
 
 
 _POSITIVE = "a number above 0, or null"

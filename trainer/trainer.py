@@ -21,7 +21,7 @@ from trainer.data.data import Data, labels_of, model_inputs
 from trainer.data.feeds import Batch
 from trainer.durations import Duration, RunLength
 from trainer.fit import Fit
-from trainer.loop import Chunk, Pace
+from trainer.loop import Chunk
 from trainer.losses import PerExampleLoss, per_example
 from trainer.metrics import Metrics, MetricSet
 from trainer.nonfinite import ACTIONS
@@ -159,16 +159,8 @@ class Trainer:
         self.monitor_mode = monitor_mode
         if monitor_mode == "auto":
             self.monitor_mode = self.test_metrics.direction(self.monitor.partition("/")[2])
-        self._train_chunk = Chunk(
-            self._keyed_train_step,
-            data.feed("train"),
-            data.transform.training,
-            self.strategy,
-            commit=self._end_step,
-            jit=jit,
-        )
-        self._test_chunks: dict[str, Chunk] = {}
         self._jit = jit
+        self.run_chunks_by(Chunk)
 
     # ---- the maths: what research code overrides
 
@@ -233,7 +225,9 @@ class Trainer:
         stream = (zlib.crc32(f"{kind}/{name}".encode()) << 31) | self.data.seed
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         # Steps lie far below 2**48.
-        return tf.stack([tf.constant(stream, tf.int64), step + tf.cast(replica, tf.int64) * 2**48])
+        return tf.stack(
+            [tf.convert_to_tensor(stream, tf.int64), step + tf.cast(replica, tf.int64) * 2**48]
+        )
 
     # ---- the run
 
@@ -265,16 +259,17 @@ class Trainer:
         feed = self.data.evaluation_feed(split)
         self.begin_chunk(self.step)
         if split not in self._test_chunks:
-            self._test_chunks[split] = Chunk(
+            self._test_chunks[split] = self._make_chunk(
                 self._keyed_test_step,
                 feed,
                 lambda batch, _: self.data.transform.evaluation(batch),
                 self.strategy,
                 commit=self._forget_keys,
                 jit=self._jit,
+                part=f"evaluation of {split}",
             )
         self.test_metrics.reset()
-        pace, step = Pace(), 0
+        pace, step = self._test_chunks[split].pace(), 0
         with self.updater.averaged_weights():
             while step < feed.steps_per_epoch:
                 num_steps = pace.num_steps(at_most=feed.steps_per_epoch - step)
@@ -332,6 +327,23 @@ class Trainer:
         """Return the first step after `step` before which a callback changes what is trained."""
         changes = [callback.next_change(step) for callback in self.own_callbacks]
         return min((change for change in changes if change is not None), default=None)
+
+    def run_chunks_by(self, make_chunk: Callable[..., Chunk]) -> None:
+        """Make the chunks of training and evaluation anew.
+
+        Args:
+            make_chunk: `Chunk`, or what returns one that runs the steps in another way.
+        """
+        self._make_chunk = make_chunk
+        self._train_chunk = make_chunk(
+            self._keyed_train_step,
+            self.data.feed("train"),
+            self.data.transform.training,
+            self.strategy,
+            commit=self._end_step,
+            jit=self._jit,
+        )
+        self._test_chunks: dict[str, Chunk] = {}
 
     def retrace(self) -> None:
         """Compile training and evaluation anew, after a change to what they compute."""

@@ -1,6 +1,7 @@
 """The data of one run: a feed per split and the way from raw batch to model input."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class Data:
         feed: str = "auto",
     ) -> None:
         self.class_names = tuple(str(name) for name in class_names)
-        self.seed = seed
+        self.seed: int | tf.Tensor = seed
         self.transform = Transform(augment, mean, std, seed)
         self.feeds: dict[str, Feed] = {}
         self._train_in_order: Feed | None = None
@@ -100,6 +101,15 @@ class Data:
         if self._train_in_order is None:
             self._train_in_order = feed.in_order()
         return self._train_in_order
+
+    @contextmanager
+    def seeded(self, seed: tf.Tensor) -> Iterator[None]:
+        """Draw for another seed within the context, int64 scalar; traced. The order stays."""
+        before, self.seed, self.transform.seed = self.seed, seed, seed
+        try:
+            yield
+        finally:
+            self.seed = self.transform.seed = before
 
     @property
     def global_batch_size(self) -> int:

@@ -71,7 +71,7 @@ class ResidentFeed(Feed):
     """
 
     def __init__(self, arrays: Arrays, order: ShuffledOrder | SequentialOrder) -> None:
-        self._tensors = {key: tf.constant(array) for key, array in arrays.items()}
+        self.arrays = {key: tf.constant(array) for key, array in arrays.items()}
         self._order = order
         self.keys = frozenset(arrays) | {"weight"}
         self.batch_size = order.batch_size
@@ -93,7 +93,7 @@ class ResidentFeed(Feed):
 
     def batch(self, plan: tf.Tensor, k: tf.Tensor) -> Batch:
         """Return the k-th batch of a plan; padding has weight 0."""
-        return gather(self._tensors, tf.gather(plan, k), self._order.has_padding)
+        return gather(self.arrays, tf.gather(plan, k), self._order.has_padding)
 
     def examples(self, step: int) -> np.ndarray:
         """Return which examples of the split are a step's batch, int32 [B]."""

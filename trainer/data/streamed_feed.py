@@ -43,7 +43,7 @@ class StreamedFeed(Feed):
         self._arrays = arrays
         self._on_disk = {k: array for k, array in arrays.items() if isinstance(array, ArrayOnDisk)}
         self._readers = {key: array.reader() for key, array in self._on_disk.items()}
-        self._tensors = {
+        self.arrays = {
             key: tf.constant(array) for key, array in arrays.items() if key not in self._on_disk
         }
         self._order = order
@@ -125,4 +125,4 @@ class StreamedFeed(Feed):
     def _batch_of(self, indices: tf.Tensor) -> Batch:
         rows = tf.maximum(indices, 0)  # padding: any example, with weight 0
         on_disk = {key: read(rows) for key, read in self._readers.items()}
-        return gather(self._tensors, indices, self._order.has_padding) | on_disk
+        return gather(self.arrays, indices, self._order.has_padding) | on_disk

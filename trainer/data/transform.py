@@ -37,7 +37,7 @@ class Transform:
         self._augment = dict(augment or {})
         self.mean = mean
         self.std = std
-        self._seed = seed
+        self.seed: int | tf.Tensor = seed
 
     def training(self, batch: Batch, step: tf.Tensor) -> Batch:
         """Return the batch of a training step; traced.
@@ -90,8 +90,8 @@ class Transform:
 
     def _key(self, name: str, step: tf.Tensor) -> tf.Tensor:
         # The name keeps one augmentation's draws the same when another is added or removed.
-        stream = (zlib.crc32(name.encode()) << 31) | self._seed
-        return tf.stack([tf.constant(stream, tf.int64), tf.cast(step, tf.int64)])
+        stream = (zlib.crc32(name.encode()) << 31) | self.seed
+        return tf.stack([tf.convert_to_tensor(stream, tf.int64), tf.cast(step, tf.int64)])
 
 
 def _cast(batch: Batch) -> Batch:

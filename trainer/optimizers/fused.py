@@ -80,5 +80,7 @@ class AdamW(_FusedAdam, keras.optimizers.AdamW):
 
 
 def _is_dense_float(gradient: tf.Tensor, variable: tf.Variable) -> bool:
-    # What the kernels take; the rest (an embedding's gradient of rows) is left to Keras.
-    return isinstance(gradient, tf.Tensor) and gradient.dtype == variable.dtype
+    # What the kernels take; the rest (an embedding's gradient of rows, what stands for a variable
+    # where several seeds are trained at once) is left to Keras.
+    is_dense = isinstance(gradient, tf.Tensor) and isinstance(variable, tf.Variable)
+    return is_dense and gradient.dtype == variable.dtype

@@ -26,6 +26,7 @@ from trainer.sweep.local_executor import LocalExecutor
 from trainer.sweep.own_files import check_own_files
 from trainer.sweep.plan import Planner, is_finished, labels, varied_names, words_of_a_job
 from trainer.sweep.pool import JobList, run_jobs
+from trainer.sweep.seeds import by_configuration, check_settings, of_each
 from trainer.sweep_folder import describe_sweep
 
 
@@ -63,17 +64,23 @@ class TapeLoopLauncher(Launcher):
             ConfigError: before any job starts, if one of them cannot be trained.
             RunFolderError: then too, if the folder holds links where the sweep has files.
         """
-        _, self.num_workers = check_sweep(self._config, SweepSettings)
+        _, workers = check_sweep(self._config, SweepSettings)
+        self.num_workers = workers.workers
         jobs = self._jobs(job_overrides, initial_job_idx)
         check_own_files(self.planner.folder)
         finished = [job for job in jobs if is_finished(job)]
         waiting = [job for job in jobs if job not in finished]
+        if workers.vectorize:
+            waiting = by_configuration(waiting)
+            for job in waiting:
+                check_settings(job.config)
         varied = varied_names([words_of_a_job(words) for words in job_overrides])
         with folder_lock(self.planner.folder):
             describe_sweep(self.planner.folder, varied)
         metric = jobs[0].config["monitor"]
         mode = direction(jobs[0].config, metric)
-        board = Board(len(jobs), self.num_workers, metric, mode, jobs)
+        shown = [*finished, *waiting]
+        board = Board(len(shown), self.num_workers, metric, mode, shown)
         for job in finished:
             board.known(job, FINISHED)
         source = JobList(waiting)
@@ -82,7 +89,8 @@ class TapeLoopLauncher(Launcher):
             signal = run_jobs(source, executor, board)
         finally:
             executor.close()
-        finish(self.planner.folder, [(job, source.outcomes.get(job.name)) for job in jobs], signal)
+        outcomes = of_each(waiting, source.outcomes)
+        finish(self.planner.folder, [(job, outcomes.get(job.name)) for job in jobs], signal)
         return [_returned(job, list(words)) for job, words in zip(jobs, job_overrides, strict=True)]
 
     def _jobs(self, job_overrides: Sequence[Sequence[str]], first: int) -> list[Job]:

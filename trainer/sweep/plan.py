@@ -20,7 +20,7 @@ _LONGEST_NAME = 150
 _FLAGS = {"main": "--config-path", "command-line": "--config-dir"}
 """By what Hydra calls whoever named a folder of options."""
 _CONFIG = "config"
-_OF_THE_SWEEP = re.compile(r"(\+*|~)(sweep|workers)\b")
+_OF_THE_SWEEP = re.compile(r"(\+*|~)(sweep|workers|vectorize)\b")
 
 
 def words_of_a_job(words: Sequence[str]) -> list[str]:

@@ -64,7 +64,10 @@ def search(
         RunFolderError: if the folder holds links where the search has files, or the storage is
             lost half-way.
     """
-    settings, num_workers = check_sweep(config, SearchSettings)
+    settings, workers = check_sweep(config, SearchSettings)
+    num_workers = workers.workers
+    if workers.vectorize:
+        raise ConfigError("vectorize=seeds: is for sweep=grid; a search thinks of jobs one by one")
     planner = Planner(loader, config)
     space, fixed = read_space(
         OverridesParser.create(config_loader=loader),

@@ -1,0 +1,1 @@
+"""Several seeds of one configuration, trained by one compiled function with a leading seed axis."""

@@ -6,10 +6,24 @@ from pathlib import Path
 
 from rich.console import Console
 
+from trainer.printable import printable
+
 console = Console(highlight=False)
 """The one console: lines printed through it do not tear a live progress bar."""
 
 _LOGGER = logging.getLogger("trainer")
+
+
+def print_lines(*lines: str, style: str | None = None, soft_wrap: bool = True) -> None:
+    """Print lines of which parts may be anybody's: no markup, no control characters.
+
+    Args:
+        *lines: each one line.
+        style: of rich, such as `yellow`.
+        soft_wrap: leave long lines whole, so that paths and commands in them can be copied.
+    """
+    for line in lines:
+        console.print(printable(line), style=style, markup=False, soft_wrap=soft_wrap)
 
 
 class ConsoleHandler(logging.Handler):

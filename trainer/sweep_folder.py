@@ -1,12 +1,20 @@
-"""What a sweep's folder says of the sweep as a whole: `sweep.json`."""
+"""The names that a sweep uses in its folder, and `sweep.json`, which says what it varies."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from trainer.disk import write_whole
+from trainer.own_files import OwnFiles
 
 NAME = "sweep.json"
+SWEEP_FOLDER = OwnFiles(
+    owner="a sweep",
+    folders=("logs",),
+    files=(f"{NAME}*", "journal.log*", "logs/*"),
+    either=(),
+    otherwise="choose another sweep.name",
+)
 
 
 def describe_sweep(folder: Path, varied: Sequence[str]) -> None:

@@ -1,5 +1,7 @@
 """A convolution that leaves out what its kernel would do with padding."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -44,10 +46,10 @@ class CroppedConv2D(keras.layers.Conv2D):
             meeting, self.kernel_size, sizes, self.strides
         )
         kernel_size = rows.stop - rows.start, columns.stop - columns.start
-        share = met_share(kernel_size[0], sizes[0]) * met_share(kernel_size[1], sizes[1])
+        before = vertical[0], horizontal[0]
         by_weight = (
             self.strides == (1, 1)
-            and share < DENSE_SHARE
+            and math.prod(map(met_share, kernel_size, before, sizes)) < DENSE_SHARE
             and not tf.config.list_logical_devices("GPU")
         )
         if not by_weight and kernel_size == self.kernel_size:
@@ -55,7 +57,7 @@ class CroppedConv2D(keras.layers.Conv2D):
         # Not by indexing, here and below: the gradient of a slice is a padding, which is faster.
         kernel = tf.slice(kernel, (rows.start, columns.start, 0, 0), (*kernel_size, -1, -1))
         if by_weight:
-            return sum_over_weights(inputs, kernel, (vertical[0], horizontal[0]))
+            return sum_over_weights(inputs, kernel, before)
         # Padded by hand: gradients of explicit paddings made bfloat16 steps thirty times as long.
         inputs = tf.pad(inputs, [(0, 0), vertical, horizontal, (0, 0)])
         return tf.nn.conv2d(inputs, kernel, self.strides, "VALID")
@@ -79,14 +81,14 @@ def meeting(size: int, length: int, stride: int) -> tuple[slice, tuple[int, int]
     return slice(start, stop), (before - start, padding - before - (size - stop))
 
 
-def met_share(size: int, length: int) -> float:
+def met_share(size: int, before: int, length: int) -> float:
     """Return the share of products along one axis that are with pixels rather than padding.
 
     Args:
         size: Weights of a kernel of stride 1, all of which meet a pixel.
-        length: Pixels of the image.
+        before: Padding before the image.
+        length: Pixels of the image, and of the output.
     """
-    before = (size - 1) // 2
     met = sum(length - abs(weight - before) for weight in range(size))
     return met / (size * length)
 
@@ -103,7 +105,7 @@ def sum_over_weights(inputs: tf.Tensor, kernel: tf.Tensor, before: tuple[int, in
         [B, H, W, F], summed in float32 whatever the type of the inputs.
     """
     height, width, channels = inputs.shape[1:]
-    kernel_height, kernel_width, _, filters = kernel.shape
+    kernel_width, filters = kernel.shape[1], kernel.shape[3]
     # Pixels first: those that a weight meets then lie in few pieces. In float32, because the
     # gradient of taking them is a sum too.
     pixels = tf.transpose(tf.cast(inputs, tf.float32), (1, 2, 0, 3))

@@ -6,47 +6,20 @@ import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from started_sweep import processes_of, run_folders, start
 
 from trainer.__main__ import entry
 from trainer.compare.past_run import read_run
 from trainer.verify.comparison import compare
 
-ROOT = Path(__file__).resolve().parents[2]
 SMALL = ["model=mlp", "data.limit=100", "precision=float32", "callbacks=progress"]
 
 
 def sweep(folder, *words):
     return entry(["-m", *SMALL, f"hydra.sweep.dir={folder}", *words])
-
-
-def start(folder, *words):
-    """Start a sweep in a process of its own, at the head of a session of its own."""
-    command = [sys.executable, "-m", "trainer", "-m", *SMALL, f"hydra.sweep.dir={folder}", *words]
-    with (folder.parent / "sweep.log").open("ab") as log:
-        return subprocess.Popen(
-            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-
-
-def run_folders(folder):
-    return sorted(path.parent for path in folder.glob("*/metrics.jsonl"))
-
-
-def holders(folder):
-    """The processes that train in the run folders of a sweep."""
-    found = []
-    for lock in folder.glob("*/lock"):
-        try:
-            found.append(json.loads(lock.read_text())["process"])
-        except ValueError:  # empty: nobody does
-            continue
-    return found
 
 
 def kill(pid):
@@ -73,7 +46,9 @@ def trained_alone(job, folder):
 def grid(tmp_path_factory):
     """A sweep of which one job cannot be built; the folder, what it printed, its exit code."""
     folder = tmp_path_factory.mktemp("grid") / "sweep"
-    process = start(folder, "schedule.warmup=1st,50ep", "duration=2ep", "workers=2", "seed=3")
+    process = start(
+        folder, *SMALL, "schedule.warmup=1st,50ep", "duration=2ep", "workers=2", "seed=3"
+    )
     code = process.wait(timeout=240)
     return folder, (folder.parent / "sweep.log").read_text(), code
 
@@ -140,16 +115,16 @@ def test_what_cannot_be_swept_is_one_line_before_anything_starts(words, message,
 def test_a_killed_sweep_goes_on_to_the_bit(tmp_path):
     folder = tmp_path / "sweep"
     words = ["seed=0,1", "duration=40ep", "checkpoint_every=5st"]
-    process = start(folder, *words)
+    process = start(folder, *SMALL, *words)
     while not list(folder.glob("*seed=0/checkpoints/step_*")):
         assert process.poll() is None
         time.sleep(0.05)
     # The sweep first: its job lives on, and is waited for by the next sweep or found stopped.
     assert kill(process.pid)
-    for pid in holders(folder):
+    for pid in processes_of(folder):
         kill(pid)
     process.wait()
-    assert start(folder, *words).wait(timeout=240) == 0
+    assert start(folder, *SMALL, *words).wait(timeout=240) == 0
     jobs = run_folders(folder)
     assert [read_run(job).state for job in jobs] == ["finished", "finished"]
     assert "going on from step" in (jobs[0] / "train.log").read_text()
@@ -158,7 +133,7 @@ def test_a_killed_sweep_goes_on_to_the_bit(tmp_path):
 
 def test_a_signal_stops_a_sweep_with_its_jobs_saved(tmp_path):
     folder = tmp_path / "sweep"
-    process = start(folder, "seed=0,1", "duration=2000ep")
+    process = start(folder, *SMALL, "seed=0,1", "duration=2000ep")
     while not list(folder.glob("*seed=0/metrics.jsonl")):
         assert process.poll() is None
         time.sleep(0.05)
@@ -178,16 +153,16 @@ def test_a_grid_of_twelve_survives_random_kills_to_the_bit(tmp_path):
         *("duration=60ep", "checkpoint_every=10st", "workers=1"),
     ]
     for _ in range(3):
-        process = start(folder, *words)
+        process = start(folder, *SMALL, *words)
         for _ in range(3):  # single jobs
             time.sleep(rng.uniform(6, 14))
-            for pid in holders(folder):
+            for pid in processes_of(folder):
                 kill(pid)
         time.sleep(rng.uniform(3, 9))
-        for pid in [process.pid, *holders(folder)]:  # the whole tree
+        for pid in [process.pid, *processes_of(folder)]:  # the whole tree
             kill(pid)
         process.wait()
-    while start(folder, *words).wait() not in (0,):  # what was killed singly is tried again
+    while start(folder, *SMALL, *words).wait() not in (0,):  # what was killed singly is tried again
         time.sleep(0.1)
     jobs = run_folders(folder)
     assert len(jobs) == 12

@@ -3,47 +3,25 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from started_sweep import processes_of, run_folders, start
 
 from trainer.__main__ import entry
 from trainer.compare.past_run import read_run
 from trainer.verify.comparison import compare
 
-ROOT = Path(__file__).resolve().parents[2]
-SMALL = ["experiment=digits", "model=mlp", "data.limit=100", "precision=float32"]
-TOGETHER = ["callbacks=progress", "vectorize=seeds", "checkpoint_every=3st"]
-
-
-def words(folder, *more):
-    return ["-m", *SMALL, *TOGETHER, f"hydra.sweep.dir={folder}", *more]
-
-
-def start(folder, *more):
-    command = [sys.executable, "-m", "trainer", *words(folder, *more)]
-    with (folder.parent / "sweep.log").open("ab") as log:
-        return subprocess.Popen(
-            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
-
-
-def run_folders(folder):
-    return sorted(path.parent for path in folder.glob("*/metrics.jsonl"))
-
-
-def trainers_of(folder):
-    locks = [lock.read_text() for lock in folder.glob("*/lock")]
-    return {json.loads(text)["process"] for text in locks if text}
+TOGETHER = [
+    *("experiment=digits", "model=mlp", "data.limit=100", "precision=float32"),
+    *("callbacks=progress", "vectorize=seeds", "checkpoint_every=3st"),
+]
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "sweep"
-    assert start(folder, "seed=0,1", "duration=40ep").wait(timeout=600) == 0
+    assert start(folder, *TOGETHER, "seed=0,1", "duration=40ep").wait(timeout=600) == 0
     return folder
 
 
@@ -60,18 +38,18 @@ def test_each_seed_has_an_ordinary_run_and_they_share_a_process(whole):
 
 def test_the_same_command_goes_on_to_the_bit_where_seeds_were_killed_apart(whole, tmp_path):
     folder = tmp_path / "sweep"
-    process = start(folder, "seed=0,1", "duration=40ep")
+    process = start(folder, *TOGETHER, "seed=0,1", "duration=40ep")
     deadline = time.monotonic() + 300
     while len(list(folder.glob("*/checkpoints/*.safetensors"))) < 2:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
-    for pid in trainers_of(folder):
+    for pid in processes_of(folder):
         os.kill(pid, signal.SIGKILL)
     assert process.wait(timeout=60) == 1
     # One seed has no checkpoint left, as after a death between two saves: it is behind.
     for path in run_folders(folder)[1].glob("checkpoints/*"):
         path.unlink()
-    assert entry(words(folder, "seed=0,1", "duration=40ep")) == 0
+    assert entry(["-m", *TOGETHER, f"hydra.sweep.dir={folder}", "seed=0,1", "duration=40ep"]) == 0
     for one, other in zip(run_folders(whole), run_folders(folder), strict=True):
         assert not [found for found in compare(one, other) if found.num_different]
 
@@ -89,6 +67,7 @@ def test_the_same_command_goes_on_to_the_bit_where_seeds_were_killed_apart(whole
 def test_what_does_not_go_together_is_refused_before_anything_starts(
     more, message, tmp_path, capfd
 ):
-    assert entry(words(tmp_path / "sweep", "seed=0,1", *more)) == 2
+    folder = tmp_path / "sweep"
+    assert entry(["-m", *TOGETHER, f"hydra.sweep.dir={folder}", "seed=0,1", *more]) == 2
     assert message in capfd.readouterr().err
     assert not (tmp_path / "sweep" / "logs").exists()

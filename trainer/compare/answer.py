@@ -16,9 +16,8 @@ from trainer.compare.found_runs import run_folders
 from trainer.compare.importance import draw_importance
 from trainer.compare.parallel_coordinates import draw_parallel_coordinates
 from trainer.config import ConfigError
-from trainer.console import console
+from trainer.console import console, print_lines
 from trainer.disk import blaming_disk, write_whole
-from trainer.printable import printable
 
 FOLDER = "comparison"
 
@@ -68,18 +67,18 @@ def show(
     folders, foreign = run_folders(places)
     runs, damaged = read_runs(folders)
     lost = lost_jobs(places, folders)
-    _print([*foreign, *damaged], style="yellow")
+    print_lines(*foreign, *damaged, style="yellow")
     if not runs:
         if not lost:
             raise ConfigError(f"compare: no runs in {', '.join(places)}; give folders of runs")
         _print_unranked(lost, told)
         return None
     comparison = compared(runs, options.metric, options.mode, options.split, options.baseline)
-    _print([wording.heading(comparison)], soft_wrap=False)
+    print_lines(wording.heading(comparison), soft_wrap=False)
     if comparison.groups:
         console.print("", tables.terminal_table(comparison, console), "", sep="\n")
-    _print(wording.explanation(comparison), soft_wrap=False)
-    _print(comparison.notes, style="yellow")
+    print_lines(*wording.explanation(comparison), soft_wrap=False)
+    print_lines(*comparison.notes, style="yellow")
     others = [*unranked(comparison.others), *lost]
     _print_unranked(others, told)
     output = options.output or _common_parent(folders) / FOLDER
@@ -96,28 +95,28 @@ def _write(comparison: Comparison, others: Unranked, options: Options, output: P
     ):
         if path or has_groups:
             write_whole(path or output / name, content.encode())
-            _print([f"written  {path or output / name}"])
+            print_lines(f"written  {path or output / name}")
     if not has_groups:
         return
     picture.draw(comparison, output / "comparison.png")
-    _print([f"curves   {output / 'comparison.png'}"])
+    print_lines(f"curves   {output / 'comparison.png'}")
     for draw, name in (
         (draw_importance, "importance.png"),
         (draw_parallel_coordinates, "parallel_coordinates.png"),
     ):
         if draw(comparison, output / name):
-            _print([f"drawn    {output / name}"])
+            print_lines(f"drawn    {output / name}")
         else:
             _remove(output / name)
     if command := best_command(comparison.groups[0]):
-        _print([f"best     {command}"])
+        print_lines(f"best     {command}")
     path = output / "best.yaml"
     try:
         write_whole(path, best_experiment(comparison).encode())
-        _print([f"as file  {path}"])
+        print_lines(f"as file  {path}")
     except ValueError as error:
         _remove(path)
-        _print([f"no file  {path.name} is not written: {error}"])
+        print_lines(f"no file  {path.name} is not written: {error}")
 
 
 def _remove(path: Path) -> None:
@@ -134,10 +133,4 @@ def _print_unranked(others: Unranked, told: Collection[Path]) -> None:
     known = {folder.resolve() for folder in told}
     shown = [f"  {folder}: {words}" for folder, words in others if folder.resolve() not in known]
     if shown:
-        _print(["not ranked:", *shown])
-
-
-def _print(lines: Sequence[str], style: str | None = None, soft_wrap: bool = True) -> None:
-    """Print lines; those with a path or a command are left whole, to be copied."""
-    for line in lines:
-        console.print(printable(line), style=style, markup=False, soft_wrap=soft_wrap)
+        print_lines("not ranked:", *shown)

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from trainer.console import console
+from trainer.console import console, print_lines
 from trainer.printable import printable
 from trainer.sweep.job import FAILED, FINISHED, PRUNED, STOPPED, Job, Outcome
 from trainer.sweep.watched_run import WatchedRun
@@ -120,7 +120,7 @@ class Board:
 
     def _print(self, text: str) -> None:
         if self._live is None:
-            console.print(printable(text), markup=False, soft_wrap=True)
+            print_lines(text)
             self._last_shown = time.monotonic()
 
     def _drawing(self) -> Group:

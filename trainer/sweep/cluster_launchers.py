@@ -60,9 +60,9 @@ class SlurmLauncher(TapeLoopLauncher):
                 "that has Slurm's commands, such as the login node of the cluster"
             )
 
-    def executor(self) -> Executor:
+    def executor(self, num_workers: int) -> Executor:
         """Return what submits the jobs."""
-        return SlurmExecutor(self.num_workers, self._options)
+        return SlurmExecutor(num_workers, self._options)
 
     def _checked_options(self) -> list[str]:
         for name, (value, least) in self._numbers.items():
@@ -133,9 +133,9 @@ class RayLauncher(TapeLoopLauncher):
                 f"hydra.launcher.num_gpus={in_yaml(self._num_gpus)}: must be a number, at least 0"
             )
 
-    def executor(self) -> Executor:
+    def executor(self, num_workers: int) -> Executor:
         """Return what gives the jobs to Ray."""
-        return RayExecutor(self.num_workers, self._address, self._num_cpus, self._num_gpus)
+        return RayExecutor(num_workers, self._address, self._num_cpus, self._num_gpus)
 
 
 def _is_amount(value: Any) -> bool:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainer.config import ConfigError
-from trainer.console import console
+from trainer.console import print_lines
 from trainer.disk import RunFolderError
-from trainer.printable import printable
 from trainer.signals import EXIT_CODE_INTERRUPTED
 from trainer.sweep.job import FAILED, STOPPED, Job, Outcome
 
@@ -51,21 +50,17 @@ def finish(
         answer.show([str(folder)], told=[job.run_dir for job, _ in failed])
     except (ConfigError, RunFolderError) as error:
         # No run here, or a full disk: what failed is said all the same.
-        _print(str(error))
-    _print(f"{len(failed)} of {len(jobs)} jobs failed:" if failed else "")
+        print_lines(str(error))
+    if failed:
+        print_lines(f"{len(failed)} of {len(jobs)} jobs failed:")
     for job, outcome in failed:
-        _print(f"  {job.label}: {outcome.reason}", f"    log  {job.log}")
+        print_lines(f"  {job.label}: {outcome.reason}", f"    log  {job.log}")
     if signal:
-        _print(f"Stopped by {signal}; the same command goes on with the sweep.")
+        print_lines(f"Stopped by {signal}; the same command goes on with the sweep.")
         raise SweepEndedError(EXIT_CODE_INTERRUPTED)
     if failed and tries_again:
-        _print("The same command tries again what failed.")
+        print_lines("The same command tries again what failed.")
     if stopped:
-        _print("The same command goes on with what was stopped.")
+        print_lines("The same command goes on with what was stopped.")
     if failed or stopped:
         raise SweepEndedError(_FAILED)
-
-
-def _print(*lines: str) -> None:
-    for line in filter(None, lines):
-        console.print(printable(line), markup=False, soft_wrap=True)

@@ -23,18 +23,16 @@ from trainer.sweep.executor import Executor
 from trainer.sweep.finish import finish
 from trainer.sweep.job import FINISHED, Job
 from trainer.sweep.local_executor import LocalExecutor
-from trainer.sweep.own_files import check_own_files
 from trainer.sweep.plan import Planner, is_finished, labels, varied_names, words_of_a_job
 from trainer.sweep.pool import JobList, run_jobs
 from trainer.sweep.seeds import by_configuration, check_settings, of_each
-from trainer.sweep_folder import describe_sweep
+from trainer.sweep_folder import SWEEP_FOLDER, describe_sweep
 
 
 class TapeLoopLauncher(Launcher):
     """Runs jobs as processes; a subclass says where."""
 
     planner: Planner
-    num_workers = 1
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -43,8 +41,8 @@ class TapeLoopLauncher(Launcher):
         self.planner = Planner(hydra_context.config_loader, config)
         self._config = config
 
-    def executor(self) -> Executor:
-        """Return what runs the jobs."""
+    def executor(self, num_workers: int) -> Executor:
+        """Return what runs jobs, `num_workers` of them side by side."""
         raise NotImplementedError
 
     def launch(
@@ -65,9 +63,8 @@ class TapeLoopLauncher(Launcher):
             RunFolderError: then too, if the folder holds links where the sweep has files.
         """
         _, workers = check_sweep(self._config, SweepSettings)
-        self.num_workers = workers.workers
         jobs = self._jobs(job_overrides, initial_job_idx)
-        check_own_files(self.planner.folder)
+        SWEEP_FOLDER.check(self.planner.folder)
         finished = [job for job in jobs if is_finished(job)]
         waiting = [job for job in jobs if job not in finished]
         if workers.vectorize:
@@ -80,11 +77,11 @@ class TapeLoopLauncher(Launcher):
         metric = jobs[0].config["monitor"]
         mode = direction(jobs[0].config, metric)
         shown = [*finished, *waiting]
-        board = Board(len(shown), self.num_workers, metric, mode, shown)
+        board = Board(len(shown), workers.workers, metric, mode, shown)
         for job in finished:
             board.known(job, FINISHED)
         source = JobList(waiting)
-        executor = self.executor()
+        executor = self.executor(workers.workers)
         try:
             signal = run_jobs(source, executor, board)
         finally:
@@ -116,9 +113,9 @@ class TapeLoopLauncher(Launcher):
 class IsolatedLauncher(TapeLoopLauncher):
     """Processes on this machine; `workers` of them side by side."""
 
-    def executor(self) -> Executor:
-        """Return what divides this machine between the jobs."""
-        return LocalExecutor(self.num_workers)
+    def executor(self, num_workers: int) -> Executor:
+        """Return what divides this machine between `num_workers` jobs."""
+        return LocalExecutor(num_workers)
 
 
 def _returned(job: Job, words: list[str]) -> JobReturn:

@@ -5,24 +5,17 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import optuna
 import pytest
+from started_sweep import ROOT, start
 
 from trainer.__main__ import entry
 from trainer.sweep.search.storage import JOURNAL, open_storage
 
-ROOT = Path(__file__).resolve().parents[3]
 SMALL = ["experiment=digits", "model=mlp", "data.limit=100", "duration=2ep", "precision=float32"]
 RANGES = ["sweep.params=null", "optimizer.learning_rate=tag(log,interval(0.01,0.3))"]
 TINY = [*SMALL, "callbacks=progress", *RANGES]
-
-
-def start(folder, *words):
-    command = [sys.executable, "-m", "trainer", "-m", *TINY, f"hydra.sweep.dir={folder}", *words]
-    with (folder.parent / "search.log").open("ab") as log:
-        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
 
 
 def trials(folder):
@@ -41,14 +34,14 @@ def wait_until(process, condition):
 def test_a_killed_search_is_gone_on_with_by_two_commands_and_ends_with_its_trials(tmp_path):
     folder = tmp_path / "search"
     words = ["sweep=tpe", "sweep.pruner=median", "sweep.n_trials=3", "workers=2"]
-    killed = start(folder, *words)
+    killed = start(folder, *TINY, *words)
     wait_until(killed, lambda: len(list(folder.glob("trial_*/lock"))) == 2)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     assert [t.state.name for t in trials(folder)] == ["RUNNING", "RUNNING"]
-    both = [start(folder, *words) for _ in range(2)]
+    both = [start(folder, *TINY, *words) for _ in range(2)]
     codes = [process.wait(timeout=240) for process in both]
-    log = (tmp_path / "search.log").read_text()
+    log = (tmp_path / "sweep.log").read_text()
     assert codes == [0, 0], log
     assert [t.state.name for t in trials(folder)] == ["COMPLETE"] * 3, log
     assert len({t.params["optimizer.learning_rate"] for t in trials(folder)}) == 3

@@ -16,16 +16,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from trainer.compare.folder_lock import folder_lock
 from trainer.config import ConfigError, check_sweep
-from trainer.console import console
+from trainer.console import print_lines
 from trainer.disk import RunFolderError
-from trainer.printable import printable
 from trainer.settings import SearchSettings
 from trainer.signals import StopRequest
 from trainer.sweep.board import ELSEWHERE, Board
+from trainer.sweep.executor import Executor
 from trainer.sweep.finish import finish
 from trainer.sweep.job import FAILED, FINISHED, PRUNED, Job, Outcome
 from trainer.sweep.launcher import TapeLoopLauncher
-from trainer.sweep.own_files import check_own_files
 from trainer.sweep.plan import Planner, words_of_a_job
 from trainer.sweep.pool import run_jobs
 from trainer.sweep.search.objectives import read_objectives
@@ -37,7 +36,7 @@ from trainer.sweep.search.storage import JOURNAL, one_line, open_storage, open_s
 from trainer.sweep.search.trials import REASON, Trials
 from trainer.sweep.search.workers import Liveness, Worker
 from trainer.sweep.watched_run import has_finished
-from trainer.sweep_folder import describe_sweep
+from trainer.sweep_folder import SWEEP_FOLDER, describe_sweep
 
 _STATES = {
     TrialState.RUNNING: ELSEWHERE,
@@ -87,7 +86,7 @@ def search(
     configs = _checked(planner, space, fixed)
     objectives = read_objectives(settings.objectives, configs[0])
     check_pruner(settings.pruner, list(objectives))
-    check_own_files(planner.folder)
+    SWEEP_FOLDER.check(planner.folder)
     storage = open_storage(settings.storage, planner.folder)
     try:
         study_id = open_study(storage, settings.name, objectives)
@@ -118,18 +117,19 @@ def search(
             mode,
             others=lambda: _by_state(trials, planner.folder),
         )
-        launcher.num_workers = num_workers
-        signal = _run(launcher, source, trials, board)
+        signal = _run(launcher.executor(num_workers), source, trials, board)
     except (OptunaError, SQLAlchemyError) as error:
         raise RunFolderError(
             f"sweep.storage: lost ({one_line(error)}); the same command goes on with the search"
         ) from error
     if trials.is_exhausted:
-        _print(f"Every point of the search has been tried: there are {len(trials.all())}.")
+        print_lines(f"Every point of the search has been tried: there are {len(trials.all())}.")
     ended = _ended(trials, source, planner.folder)
     pruned = [job for job, outcome in ended if outcome and outcome.state == PRUNED]
     if num_whole := sum(has_finished(job.run_dir) for job in pruned):
-        _print(f"Ranked too: {num_whole} pruned trials, at their end before they could be stopped.")
+        print_lines(
+            f"Ranked too: {num_whole} pruned trials, at their end before they could be stopped."
+        )
     finish(planner.folder, ended, signal, tries_again=False)
 
 
@@ -153,14 +153,11 @@ def _ended(trials: Trials, source: TrialSource, folder: Path) -> list[tuple[Job,
     return found
 
 
-def _run(
-    launcher: TapeLoopLauncher, source: TrialSource, trials: Trials, board: Board
-) -> str | None:
+def _run(executor: Executor, source: TrialSource, trials: Trials, board: Board) -> str | None:
     """Run jobs until all trials have ended, those of other processes too; return a signal or None.
 
     Should another process die meanwhile, its trials are taken over.
     """
-    executor = launcher.executor()
     said = None
     try:
         while True:
@@ -172,7 +169,7 @@ def _run(
                 return None
             if said != others:
                 said = others
-                _print(f"Other processes run trial {', '.join(map(str, others))}; waiting.")
+                print_lines(f"Other processes run trial {', '.join(map(str, others))}; waiting.")
             with StopRequest() as stop:
                 # Short, so that a signal is answered at once.
                 for _ in range(10):
@@ -239,7 +236,3 @@ def _check_folders(storage: BaseStorage, study_id: int, planner: Planner) -> Non
             f"{runs[0].parent}: is of a search that its storage does not know (any more); choose "
             f"another sweep.name, remove the folder, or bring {JOURNAL} back"
         )
-
-
-def _print(line: str) -> None:
-    console.print(printable(line), markup=False, soft_wrap=True)

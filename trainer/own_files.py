@@ -42,17 +42,15 @@ class OwnFiles:
         try:
             for path in (folder / name for name in self.folders):
                 if (path.exists() or path.is_symlink()) and not path.is_dir():
-                    self._refuse(path, "not a folder")
+                    self._refuse(path, "not a folder, where {} has its own")
             for pattern in (*self.files, *self.either):
                 for path in folder.glob(pattern):
                     if path.is_symlink():
-                        self._refuse(path, "a link")
+                        self._refuse(path, "a link, where {} has a file of its own")
                     if not (path.is_file() or (pattern in self.either and path.is_dir())):
-                        self._refuse(path, "not a file")
+                        self._refuse(path, "not a file, where {} has one of its own")
         except PermissionError as error:
             raise RunFolderError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
-    def _refuse(self, path: Path, kind: str) -> None:
-        raise RunFolderError(
-            f"{path}: {kind}, where {self.owner} has its own; remove it, or {self.otherwise}"
-        )
+    def _refuse(self, path: Path, why: str) -> None:
+        raise RunFolderError(f"{path}: {why.format(self.owner)}; remove it, or {self.otherwise}")

@@ -116,7 +116,7 @@ def test_a_killed_sweep_goes_on_to_the_bit(tmp_path):
     folder = tmp_path / "sweep"
     words = ["seed=0,1", "duration=40ep", "checkpoint_every=5st"]
     process = start(folder, *SMALL, *words)
-    while not list(folder.glob("*seed=0/checkpoints/step_*")):
+    while not list(folder.glob("*seed=0/checkpoints/step_*.safetensors")):
         assert process.poll() is None
         time.sleep(0.05)
     # The sweep first: its job lives on, and is waited for by the next sweep or found stopped.

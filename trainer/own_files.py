@@ -21,7 +21,7 @@ class OwnFiles:
         folders: names of folders.
         files: patterns of what must be files.
         either: patterns of what may be files or folders.
-        otherwise: what to do instead of removing what is in the way.
+        otherwise: what to do instead of mending what is in the way.
     """
 
     owner: str
@@ -53,4 +53,7 @@ class OwnFiles:
             raise RunFolderError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
     def _refuse(self, path: Path, why: str) -> None:
-        raise RunFolderError(f"{path}: {why.format(self.owner)}; remove it, or {self.otherwise}")
+        raise RunFolderError(
+            f"{path}: {why.format(self.owner)}; put a real one in its place, remove it, or "
+            f"{self.otherwise}"
+        )

@@ -8,10 +8,11 @@ from trainer.disk import write_whole
 from trainer.own_files import OwnFiles
 
 NAME = "sweep.json"
+JOURNAL = "journal.log"
 SWEEP_FOLDER = OwnFiles(
     owner="a sweep",
     folders=("logs",),
-    files=(f"{NAME}*", "journal.log*", "logs/*"),
+    files=(f"{NAME}*", f"{JOURNAL}*", "logs/*"),
     either=(),
     otherwise="choose another sweep.name",
 )

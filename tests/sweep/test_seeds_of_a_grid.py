@@ -70,4 +70,4 @@ def test_what_does_not_go_together_is_refused_before_anything_starts(
     folder = tmp_path / "sweep"
     assert entry(["-m", *TOGETHER, f"hydra.sweep.dir={folder}", "seed=0,1", *more]) == 2
     assert message in capfd.readouterr().err
-    assert not (tmp_path / "sweep" / "logs").exists()
+    assert not (folder / "logs").exists()

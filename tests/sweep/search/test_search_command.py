@@ -11,7 +11,8 @@ import pytest
 from started_sweep import ROOT, start
 
 from trainer.__main__ import entry
-from trainer.sweep.search.storage import JOURNAL, open_storage
+from trainer.sweep.search.storage import open_storage
+from trainer.sweep_folder import JOURNAL
 
 SMALL = ["experiment=digits", "model=mlp", "data.limit=100", "duration=2ep", "precision=float32"]
 RANGES = ["sweep.params=null", "optimizer.learning_rate=tag(log,interval(0.01,0.3))"]

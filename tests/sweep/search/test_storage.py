@@ -12,7 +12,8 @@ import pytest
 from made_up_search import Search, formula_for_values
 
 from trainer.config import ConfigError
-from trainer.sweep.search.storage import JOURNAL, JournalLock, open_storage, open_study
+from trainer.sweep.search.storage import JournalLock, open_storage, open_study
+from trainer.sweep_folder import JOURNAL
 
 HERE = Path(__file__).resolve().parent
 

@@ -32,11 +32,11 @@ from trainer.sweep.search.pruners import check_pruner, make_pruner
 from trainer.sweep.search.samplers import SAMPLERS, check_sampler
 from trainer.sweep.search.source import TrialSource, past_job
 from trainer.sweep.search.space import Space, read_space
-from trainer.sweep.search.storage import JOURNAL, one_line, open_storage, open_study
+from trainer.sweep.search.storage import one_line, open_storage, open_study
 from trainer.sweep.search.trials import REASON, Trials
 from trainer.sweep.search.workers import Liveness, Worker
 from trainer.sweep.watched_run import has_finished
-from trainer.sweep_folder import SWEEP_FOLDER, describe_sweep
+from trainer.sweep_folder import JOURNAL, SWEEP_FOLDER, describe_sweep
 
 _STATES = {
     TrialState.RUNNING: ELSEWHERE,

@@ -14,8 +14,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from trainer.config import ConfigError
+from trainer.sweep_folder import JOURNAL
 
-JOURNAL = "journal.log"
 _ATTEMPTS = 5
 _SQLITE_SECONDS = 60  # that one process waits for the others to write
 

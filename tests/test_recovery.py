@@ -7,8 +7,11 @@ from test_fit import rows
 from toy import STEPS_PER_EPOCH, toy_arrays, toy_data, toy_model, toy_trainer, weights
 
 from trainer import distribution
+from trainer.callbacks.progress import Progress
+from trainer.callbacks.trainer_callback import TrainerCallback
 from trainer.data.data import Data
 from trainer.data.order import ShuffledOrder
+from trainer.loop import Pace
 from trainer.nonfinite import MAX_IN_A_ROW, NonFiniteError
 from trainer.trainer import Trainer
 
@@ -66,6 +69,80 @@ def test_skip_leaves_out_the_update_alone(tmp_path, jit, caplog):
     assert trainer.checkpoints.latest().facts["passed_over"] == [
         {"step": BAD_STEP, "action": "skip", "to": BAD_STEP - 1}
     ]
+
+
+@pytest.fixture
+def steps_of_one(monkeypatch):
+    """Chunks of a single step, as where a step takes long."""
+    monkeypatch.setattr(Pace, "num_steps", lambda self, at_most: 1)
+
+
+@pytest.mark.parametrize("jit", JIT.values(), ids=JIT)
+def test_many_chunks_are_redone_from_one_held_state(tmp_path, jit, steps_of_one, monkeypatch):
+    trainer = trainer_of(
+        poisoned_data(), tmp_path, on_nonfinite="skip", jit=jit, callbacks=[Progress()]
+    )
+    calls, run = [], trainer.train_chunk
+    monkeypatch.setattr(trainer, "train_chunk", lambda *call: calls.append(call) or run(*call))
+    trainer.fit("1ep")
+    expected = toy_trainer(Passing, model=toy_model(), jit=jit)
+    expected.fit("1ep")
+    for ours, theirs in zip(weights(trainer), weights(expected), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert [call for call in calls if call[1] > 1] == [(0, BAD_STEP - 1)]
+    steps = [row["step"] for row in rows(tmp_path) if "train/loss" in row]
+    assert steps == [k for k in range(1, STEPS_PER_EPOCH + 1) if k != BAD_STEP]
+
+
+class Halving:
+    """Halves a kernel whenever a hook is called, and notes it before and after."""
+
+    def __init__(self, hook, base):
+        self.before, self.after = [], []
+        self.callback = type("Halves", (base,), {hook: lambda *args, **_: self.halve(*args)})()
+
+    def halve(self, callback, *_):
+        kernel = callback.model.trainable_variables[0]
+        self.before.append(kernel.numpy())
+        kernel.assign(kernel / 2)
+        self.after.append(kernel.numpy())
+
+
+@pytest.mark.parametrize(
+    ("hook", "base", "eval_every", "next_call"),
+    [
+        ("on_train_batch_begin", keras.callbacks.Callback, None, BAD_STEP),
+        ("on_train_batch_end", keras.callbacks.Callback, None, BAD_STEP - 1),
+        ("on_chunk_end", TrainerCallback, None, BAD_STEP - 1),
+        ("on_test_end", keras.callbacks.Callback, "1st", BAD_STEP - 1),
+    ],
+)
+def test_what_a_callback_changes_between_chunks_is_kept(
+    hook, base, eval_every, next_call, steps_of_one
+):
+    halving = Halving(hook, base)
+    trainer = trainer_of(
+        poisoned_data(), on_nonfinite="skip", eval_every=eval_every, callbacks=[halving.callback]
+    )
+    trainer.fit(f"{BAD_STEP + 1}st")
+    np.testing.assert_array_equal(halving.before[next_call], halving.after[next_call - 1])
+    assert (halving.before[next_call - 1] != halving.after[next_call - 2]).any()
+
+
+def test_what_a_function_as_a_callback_changes_is_kept(steps_of_one):
+    kernels = []
+
+    def halve(batch, logs):
+        kernel = trainer.model.trainable_variables[0]
+        kernels.append(kernel.numpy())
+        kernel.assign(kernel / 2)
+
+    callback = keras.callbacks.LambdaCallback(on_train_batch_end=halve)
+    trainer = trainer_of(
+        poisoned_data(), on_nonfinite="skip", eval_every=None, callbacks=[callback]
+    )
+    trainer.fit(f"{BAD_STEP}st")
+    np.testing.assert_array_equal(kernels[BAD_STEP - 1], kernels[BAD_STEP - 2] / 2)
 
 
 def test_rollback_takes_the_last_checkpoint_and_the_batches_after(tmp_path):

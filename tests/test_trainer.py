@@ -18,6 +18,7 @@ from toy import (
 from trainer import distribution
 from trainer.data.data import Data
 from trainer.data.order import ShuffledOrder
+from trainer.loop import CAPACITY
 from trainer.losses import CrossEntropy
 from trainer.trainer import Trainer
 
@@ -96,6 +97,15 @@ def test_the_length_of_chunks_changes_nothing(lengths):
         step += num_steps
     for name, values in expected.items():
         np.testing.assert_array_equal(np.concatenate([p[name] for p in pieces]), values)
+    for a, b in zip(weights(whole), weights(parts), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_chunk_may_be_longer_than_one_graph_call():
+    whole, parts = toy_trainer(jit=True), toy_trainer(jit=True)
+    losses = whole.train_chunk(0, CAPACITY + 3)["loss"]
+    expected = [parts.train_chunk(0, CAPACITY)["loss"], parts.train_chunk(CAPACITY, 3)["loss"]]
+    np.testing.assert_array_equal(losses, np.concatenate(expected))
     for a, b in zip(weights(whole), weights(parts), strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -51,7 +51,7 @@ class Fit:
         self._all_callbacks = [*trainer.callbacks, self._history]
         self._own_callbacks = trainer.own_callbacks
         self._state = RunState(trainer, self._all_callbacks)
-        self._recovery = Recovery(trainer, self._state)
+        self._recovery = Recovery(trainer, self._state, self._all_callbacks)
         num_profiled = length.steps(trainer.profile) if trainer.profile else 0
         self._profile = Profile(num_profiled, trainer.run_dir and trainer.run_dir / "train")
         self._has_moved = False
@@ -128,7 +128,7 @@ class Fit:
             self._pace = trainer.chunk.pace()  # what is traced anew may take another time
         num_steps = self._pace.num_steps(at_most)
         self._callbacks.on_train_batch_begin(batch)
-        self._recovery.remember()
+        self._recovery.remember(first_step)
         scalars, seconds = self._measured_chunk(first_step, num_steps)
         self._has_moved, self._state.has_ended = True, False
         bad_step = self._recovery.bad_step(scalars)
@@ -179,14 +179,18 @@ class Fit:
         is_over = self._is_over()
         if is_over:
             self._trainer.flush_update()
-        if self._state.is_due or self._evaluation.is_due(step) or is_over:
+        is_evaluated = self._state.is_due or self._evaluation.is_due(step) or is_over
+        ends_epoch = self._epoch.is_due(step) or is_over
+        if is_evaluated or ends_epoch:
+            self._recovery.forget()
+        if is_evaluated:
             self._state.is_due = True
             try:
                 self._evaluate()
             except StopRequestedError:
                 return
             self._state.is_due = False
-        if self._epoch.is_due(step) or is_over:
+        if ends_epoch:
             epoch = math.ceil(step / self._length.steps_per_epoch) - 1
             self._callbacks.on_epoch_end(epoch, self._train_and_val_logs())
         if self._checkpoint.is_due(step):

@@ -1,12 +1,16 @@
 """Goes back to before a step whose loss or gradient is not finite, and past it if told so."""
 
 import logging
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer.callbacks.trainer_callback import TrainerCallback
 from trainer.nonfinite import MAX_IN_A_ROW, NonFiniteError, all_finite, describe, first_bad_step
 from trainer.run_state import RunState
 from trainer.state import model_variables, snapshot
@@ -18,30 +22,58 @@ logger = logging.getLogger(__name__)
 
 Scalars = dict[str, np.ndarray]
 
+HELD_SECONDS = 10.0
+"""How long a state is held: the time that a bad step costs at most, as the steps since are redone.
+To take hold of 1,000 variables takes 35 ms, and TensorFlow then copies each of them once."""
+
+_HOOKS_ON_STEPS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
 
 class Recovery:
     """Watches the scalars of each chunk, as the trainer's `on_nonfinite` says.
 
-    The scalars are on the host anyway, so watching costs nothing. The state before a chunk is kept
-    by reference: TensorFlow copies a variable when it is first written to while someone holds its
-    value. From there the good steps are run again, to the bit, up to the bad one.
+    The scalars are on the host anyway, so watching costs nothing. The state before a chunk, or
+    before several in a row, is kept by reference: TensorFlow copies a variable when it is first
+    written to while someone holds its value. From there the good steps are run again, to the bit,
+    up to the bad one.
 
     Args:
         trainer: whose steps are watched.
         state: of its run.
+        callbacks: of its run. Where one of them may change variables between two chunks, the state
+            is held anew before each.
     """
 
-    def __init__(self, trainer: "Trainer", state: RunState) -> None:
+    def __init__(
+        self,
+        trainer: "Trainer",
+        state: RunState,
+        callbacks: Iterable[keras.callbacks.Callback],
+    ) -> None:
         self._trainer = trainer
         self._state = state
         self._variables = trainer.variables  # named once: that takes longer than to hold them
+        self._seconds = 0.0 if any(map(_may_change_steps, callbacks)) else HELD_SECONDS
         self._before: dict[str, tf.Tensor] = {}
+        self._held_step = 0
+        self._held_until = -math.inf
 
-    def remember(self) -> None:
-        """Take hold of the state before a chunk."""
-        if self._trainer.on_nonfinite != "ignore":
-            variables = self._variables.items()
-            self._before = {name: tf.convert_to_tensor(v.value) for name, v in variables}
+    def remember(self, step: int) -> None:
+        """Take hold of the state before a chunk, unless steps alone led to it from a held one.
+
+        Args:
+            step: the first of the chunk.
+        """
+        if self._trainer.on_nonfinite == "ignore" or time.monotonic() < self._held_until:
+            return
+        self._before = {n: tf.convert_to_tensor(v.value) for n, v in self._variables.items()}
+        self._held_step = step
+        self._held_until = time.monotonic() + self._seconds
+
+    def forget(self) -> None:
+        """Let go of the state, since something else than a step may change the variables."""
+        self._before = {}
+        self._held_until = -math.inf
 
     def bad_step(self, scalars: Scalars) -> int | None:
         """Return the position in a chunk of the first step that is not finite, if there is one."""
@@ -58,7 +90,7 @@ class Recovery:
         scalars: Scalars,
         write: Callable[[int, Scalars], None],
     ) -> Scalars:
-        """Redo a chunk up to its bad step, then stop the run or pass over the step.
+        """Redo the steps from the held state to a chunk's bad one; then stop, or pass over it.
 
         Args:
             first_step: of the chunk.
@@ -76,9 +108,12 @@ class Recovery:
         for name, value in self._before.items():
             self._variables[name].assign(value)
         good = {name: column[:position] for name, column in scalars.items()}
-        if position:
-            trainer.train_chunk(first_step, position)
-        trainer.step = first_step + position
+        trainer.step = self._held_step
+        num_good = first_step + position - self._held_step
+        if num_good:
+            trainer.train_chunk(self._held_step, num_good)
+        trainer.step += num_good
+        self.forget()
         write(first_step, good)
 
         bad = {name: float(column[position]) for name, column in scalars.items()}
@@ -130,3 +165,18 @@ class Recovery:
                 f"python -m trainer replay {trainer.run_dir} {trainer.step + 1}"
             )
         raise NonFiniteError(f"{what}{where}; {remedy}")
+
+
+def _may_change_steps(callback: keras.callbacks.Callback) -> bool:
+    """Return whether a callback does something between two chunks that more than watches."""
+    if isinstance(callback, TrainerCallback):
+        if callback.only_watches:
+            return False
+        if type(callback).on_chunk_end is not TrainerCallback.on_chunk_end:
+            return True
+    # A LambdaCallback has functions in the place of methods.
+    hooks = {name: getattr(callback, name) for name in _HOOKS_ON_STEPS}
+    return any(
+        getattr(hook, "__func__", None) is not getattr(keras.callbacks.Callback, name)
+        for name, hook in hooks.items()
+    )

@@ -35,6 +35,8 @@ class Progress(TrainerCallback):
             its own line in any case. 15 keeps the log of an hour to a few pages.
     """
 
+    only_watches = True
+
     def __init__(self, every_seconds: float = 15.0) -> None:
         super().__init__()
         if every_seconds <= 0:
@@ -113,9 +115,10 @@ class Progress(TrainerCallback):
         logger.info("  ".join(filter(None, parts)))
 
     def _epoch(self) -> str:
-        done = self.trainer.step / self.length.steps_per_epoch
+        done = 10 * self.trainer.step // self.length.steps_per_epoch / 10
         total = self.length.total_steps
-        of = f"/{total / self.length.steps_per_epoch:g}" if total else ""
+        # Part of an epoch is rounded to whole steps: 4.5 epochs are 4.49936.
+        of = f"/{round(total / self.length.steps_per_epoch, 2):g}" if total else ""
         return f"epoch {done:.1f}".removesuffix(".0") + of
 
     def _speed(self) -> str:

@@ -21,6 +21,10 @@ class TrainerCallback(keras.callbacks.Callback):
     trainer: "Trainer"
     length: "RunLength"
 
+    only_watches = False
+    """Whether the hooks on batches and chunks leave all variables as they are. Where they may not,
+    the state is held before every chunk rather than now and then (see `trainer.recovery`)."""
+
     def on_model_built(self) -> None:
         """Prepare `trainer.model` once it has variables, before the optimizer has; eager.
 

@@ -4,10 +4,8 @@ Reading order: `train_step` and `test_step` are the maths, `fit` is the run. Res
 the first two (see `experiments/`).
 """
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -21,7 +19,7 @@ from trainer.data.data import Data, labels_of, model_inputs
 from trainer.data.feeds import Batch
 from trainer.durations import Duration, RunLength
 from trainer.fit import Fit
-from trainer.loop import Chunk
+from trainer.loop import CAPACITY, Chunk
 from trainer.losses import PerExampleLoss, per_example
 from trainer.metrics import Metrics, MetricSet
 from trainer.nonfinite import ACTIONS
@@ -37,6 +35,7 @@ from trainer.state import (
     training_variables,
     weights_in,
 )
+from trainer.step_keys import StepKeys
 from trainer.stopwatch import Stopwatch
 from trainer.update import Update, Updater
 from trainer.writers import RunWriter
@@ -138,7 +137,7 @@ class Trainer:
             self.checkpoints = CheckpointFolder(folder, keep, keep_best, every)
 
         self.step = 0
-        self._key_of_step: tuple[str, tf.Tensor] | None = None
+        self._keys = StepKeys(model, data)
         self.ranking: Ranking = []
         self.interrupted_by: str | None = None
         self.stop_request: StopRequest | None = None
@@ -219,15 +218,7 @@ class Trainer:
         Raises:
             ValueError: outside a step.
         """
-        if self._key_of_step is None:
-            raise ValueError(f"random_key({name!r}): there is no step to draw for")
-        kind, step = self._key_of_step
-        stream = (zlib.crc32(f"{kind}/{name}".encode()) << 31) | self.data.seed
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        # Steps lie far below 2**48.
-        return tf.stack(
-            [tf.convert_to_tensor(stream, tf.int64), step + tf.cast(replica, tf.int64) * 2**48]
-        )
+        return self._keys.named(name)
 
     # ---- the run
 
@@ -264,7 +255,7 @@ class Trainer:
                 feed,
                 lambda batch, _: self.data.transform.evaluation(batch),
                 self.strategy,
-                commit=self._forget_keys,
+                commit=self._keys.forget,
                 jit=self._jit,
                 part=f"evaluation of {split}",
             )
@@ -308,12 +299,13 @@ class Trainer:
     def train_chunk(self, first_step: int, num_steps: int) -> dict[str, np.ndarray]:
         """Run training steps in one graph call; return their scalars, float32 [num_steps].
 
-        It takes several calls if a callback changes what is trained in between.
+        It takes several calls if a callback changes what is trained in between, or there are more
+        steps than fit into one.
         """
         parts, step, end = [], first_step, first_step + num_steps
         while step < end:
             self.begin_chunk(step)
-            next_step = min(end, self.next_change(step) or end)
+            next_step = min(end, step + CAPACITY, self.next_change(step) or end)
             parts.append(self._train_chunk.run(step, next_step - step))
             step = next_step
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -393,36 +385,18 @@ class Trainer:
         self.step = checkpoint.step
 
     def _keyed_train_step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        # Layers that draw without a state take their key from here (`stateless_key`).
-        for position, layer in enumerate(self._keyed_layers()):
-            layer.stateless_key = tf.stack([(position << 31) | self.data.seed, step])
-        return self._keyed("train_step", step, lambda: self.train_step(batch))
+        with self._keys.of_training(step):
+            return self.train_step(batch)
 
     def _keyed_test_step(self, batch: Batch, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        values = self._keyed("test_step", step, lambda: self.test_step(batch))
+        with self._keys.of_evaluation(step):
+            values = self.test_step(batch)
         self.test_metrics.add_scores(values or {}, batch["weight"])
         return {}
 
-    def _keyed(self, kind: str, step: tf.Tensor, run: Callable[[], Any]) -> Any:
-        self._key_of_step = kind, step
-        try:
-            return run()
-        except Exception:
-            self._forget_keys()
-            raise
-
     def _end_step(self) -> None:
-        self._forget_keys()
+        self._keys.forget()
         self.updater.commit()
-
-    def _forget_keys(self) -> None:
-        # Once all replicas are traced: they are in turn, and the first ends before the last.
-        self._key_of_step = None
-        for layer in self._keyed_layers():
-            layer.stateless_key = None
-
-    def _keyed_layers(self) -> list[keras.layers.Layer]:
-        return [x for x in self.model._flatten_layers() if hasattr(x, "stateless_key")]
 
     def _build(self) -> None:
         # All variables must exist before tracing and restoring. A real batch makes them, eagerly,

@@ -117,11 +117,17 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
             run_dir=run_dir,
             **{name: config[name] for name in TRAINER_SETTINGS},
         )
-    length = trainer.run_length(config["duration"]).in_updates(update.accumulate_steps)
+    length = trainer.run_length(config["duration"])
+    if config["augment_until"] is not None:
+        with _blaming("augment_until"):
+            data.transform.augment_until = length.steps(config["augment_until"])
+    updates = length.in_updates(update.accumulate_steps)
     with _blaming("schedule"), strategy.scope():
         set_schedule(
             optimizer,
-            lambda peak: targets.instantiate(config["schedule"], learning_rate=peak, length=length),
+            lambda peak: targets.instantiate(
+                config["schedule"], learning_rate=peak, length=updates
+            ),
         )
     return Built(trainer, config["duration"], precision, splits, notes)
 

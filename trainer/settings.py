@@ -61,6 +61,11 @@ class Settings:
         lambda text: _is_period(text) and Duration.parse(text).unit in ("st", "ep", "ex"),
         None,
     )
+    augment_until: str | None = _setting(
+        "above 0, in st, ep, ex or %, or null",
+        lambda text: _is_period(text) and not Duration.parse(text).is_wall_time,
+        None,
+    )
     resume: str = _setting(f"one of {', '.join(RESUMES)}", lambda r: r in RESUMES, "same")
     on_nonfinite: str = _setting(f"one of {', '.join(ACTIONS)}", lambda a: a in ACTIONS, "stop")
     deterministic: bool = _setting("true or false", lambda d: d in (True, False), False)

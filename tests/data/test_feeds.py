@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.data.augment import Mixup
 from trainer.data.data import Data, model_inputs
 from trainer.data.feeds import as_arrays
 
@@ -80,6 +81,39 @@ def test_augmentation_is_for_training_alone_and_keyed_by_seed_name_and_step():
     (seed_a, step_a), (seed_b, step_b) = keys
     assert seed_a != seed_b
     assert step_a == step_b == 7
+
+
+@pytest.mark.parametrize("run", [lambda f: f, tf.function])
+def test_images_are_seen_as_they_are_from_a_step_on(run):
+    def brighten(batch, key):
+        return {**batch, "features": batch["features"] + 1}
+
+    data = Data(train=(FEATURES, LABELS), augment={"a": brighten}, batch_size=2)
+    data.transform.augment_until = 3
+    batch = {"features": tf.zeros([2, 2]), "label": tf.zeros([2], tf.int32)}
+    seen = [
+        float(run(data.transform.training)(batch, tf.constant(step, tf.int64))["features"][0, 0])
+        for step in range(5)
+    ]
+    assert seen == [1, 1, 1, 0, 0]
+
+
+def test_labels_keep_the_form_that_mixing_gives_them():
+    images = np.arange(10 * 4 * 4 * 3, dtype="uint8").reshape(10, 4, 4, 3)
+    data = Data(train=(images, LABELS), augment={"mixup": Mixup(3)}, batch_size=10)
+    data.transform.augment_until = 1
+    batch = {
+        "image": tf.constant(images),
+        "label": tf.constant(LABELS),
+        "weight": tf.ones([10]),
+    }
+    mixed, plain = (data.transform.training(batch, tf.constant(k, tf.int64)) for k in range(2))
+    assert {k: (v.dtype, v.shape) for k, v in mixed.items()} == {
+        k: (v.dtype, v.shape) for k, v in plain.items()
+    }
+    np.testing.assert_array_equal(plain["label"], np.eye(3)[LABELS])
+    np.testing.assert_allclose(plain["image"], images / 255.0, rtol=1e-6)
+    assert (mixed["label"].numpy() != plain["label"].numpy()).any()
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,7 @@ def convolutional(seed, **arguments):
         train=(images[:32], labels[:32]), val=(images[32:], labels[32:]), batch_size=8,
         augment={"shift": PaddedCrop(1, "zero")}, seed=seed,
     )  # fmt: skip
+    data.transform.augment_until = 4
     return trainer(keras.Sequential(layers), data, **arguments)
 
 

@@ -19,6 +19,8 @@ class Transform:
     Attributes:
         mean: as given.
         std: as given.
+        augment_until: the step from which on nothing is augmented; None: there is none. To be set
+            before training is traced.
 
     Args:
         augment: name to augmentation, applied in this order to the global batch.
@@ -38,6 +40,7 @@ class Transform:
         self.mean = mean
         self.std = std
         self.seed: int | tf.Tensor = seed
+        self.augment_until: int | None = None
 
     def training(self, batch: Batch, step: tf.Tensor) -> Batch:
         """Return the batch of a training step; traced.
@@ -50,14 +53,15 @@ class Transform:
             ValueError: if an augmentation is of something that the batch does not have.
         """
         batch = _cast(batch)
-        for name, operation in self._augment.items():
-            try:
-                batch = operation(batch, self._key(name, step))
-            except KeyError as error:
-                raise ValueError(
-                    f"augment.{name}: the data has no {error}, it has {', '.join(batch)}; "
-                    "leave it out with augment=none"
-                ) from error
+        if self.augment_until is None or not self._augment:
+            return self.standardise(self._augmented(batch, step))
+        augmented = tf.function(self._augmented, autograph=False).get_concrete_function(batch, step)
+        like = augmented.structured_outputs
+        batch = tf.cond(
+            step < self.augment_until,
+            lambda: augmented(batch, step),
+            lambda: {key: _in_the_form_of(like[key], batch[key]) for key in like},
+        )
         return self.standardise(batch)
 
     def evaluation(self, batch: Batch) -> Batch:
@@ -88,10 +92,28 @@ class Transform:
         pairs = {"mean": self.mean, "std": self.std}
         return {name: np.atleast_1d(values).tolist() for name, values in pairs.items()}
 
+    def _augmented(self, batch: Batch, step: tf.Tensor) -> Batch:
+        for name, operation in self._augment.items():
+            try:
+                batch = operation(batch, self._key(name, step))
+            except KeyError as error:
+                raise ValueError(
+                    f"augment.{name}: the data has no {error}, it has {', '.join(batch)}; "
+                    "leave it out with augment=none"
+                ) from error
+        return batch
+
     def _key(self, name: str, step: tf.Tensor) -> tf.Tensor:
         # The name keeps one augmentation's draws the same when another is added or removed.
         stream = (zlib.crc32(name.encode()) << 31) | self.seed
         return tf.stack([tf.convert_to_tensor(stream, tf.int64), tf.cast(step, tf.int64)])
+
+
+def _in_the_form_of(augmented: tf.TensorSpec, tensor: tf.Tensor) -> tf.Tensor:
+    """Return what was not augmented: class numbers as shares of classes where labels are mixed."""
+    if augmented.dtype.is_floating and tensor.dtype.is_integer:
+        return tf.gather(tf.eye(augmented.shape[-1], dtype=augmented.dtype), tensor)
+    return tensor
 
 
 def _cast(batch: Batch) -> Batch:

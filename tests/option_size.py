@@ -1,5 +1,6 @@
-"""Which options are too large for the fast suite, by the size that their first line states."""
+"""Which options are too large for the fast suite, by the size that their first comment states."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -9,8 +10,10 @@ LARGE = 20.0  # million parameters; larger models take minutes to trace, save an
 
 
 def stated_millions(path):
-    """The millions of parameters in the first line of an option file, as text; None if none."""
-    found = re.search(r"([\d.]+) M parameters", path.read_text().partition("\n")[0])
+    """The millions of parameters in an option file's first comment, as text; None if none."""
+    lines = path.read_text().splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    found = re.search(r"([\d.]+) M parameters", " ".join(line.lstrip("# ") for line in comment))
     return found and found[1]
 
 

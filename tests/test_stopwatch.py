@@ -26,7 +26,7 @@ def test_parts_add_up_and_go_on():
 def test_what_takes_more_than_a_tenth_is_named_with_the_remedy():
     watch = Stopwatch({"steps": 70.0, "evaluation": 29.0, "total": 100.0})
     assert watch.warning() == (
-        "evaluation took 29% of the time: evaluate less often (eval_every=5ep), "
+        "evaluation took 29% of the time: evaluate less often (a longer eval_every), "
         "or on fewer examples (data.limit)"
     )
     assert watch.in_words().startswith("steps 70.0%, evaluation 29.0%")

@@ -8,9 +8,9 @@ PARTS = ("tracing", "data", "steps", "evaluation", "writing", "checkpoints")
 _REMEDIES = {
     "tracing": "it is paid once, and fades in longer runs",
     "data": "steps wait for data; keep it in memory, or make reading and decoding cheaper",
-    "evaluation": "evaluate less often (eval_every=5ep), or on fewer examples (data.limit)",
+    "evaluation": "evaluate less often (a longer eval_every), or on fewer examples (data.limit)",
     "writing": "write less often (log_every=10st)",
-    "checkpoints": "save less often (checkpoint_every=5ep)",
+    "checkpoints": "save less often (a longer checkpoint_every)",
     "other": "see what the callbacks do",
 }
 _WORTH_A_WARNING = 0.1

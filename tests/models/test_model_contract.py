@@ -212,7 +212,7 @@ def test_summary_shows_every_layer_with_its_shape(model, monkeypatch):
     assert f"Total params: {model.count_params():,}" in table
 
 
-def test_first_line_states_the_right_number_of_parameters(option, model):
+def test_the_first_comment_states_the_right_number_of_parameters(option, model):
     stated = stated_millions(option)
     if stated is None:
         pytest.skip("states none")

@@ -129,6 +129,8 @@ WRONG = {
     "seed=${oc.env:NO_SUCH_VARIABLE}": "seed: KeyError raised while resolving interpolation",
     "seed=${nowhere}": "seed: Interpolation key 'nowhere' not found",
     "duration=10": "duration: not a duration: '10'; write a number and a unit such as 20ep",
+    "augment_until=0ep": "augment_until=0ep: must be above 0, in st, ep, ex or %, or null",
+    "augment_until=1min": "augment_until=1min: must be above 0, in st, ep, ex or %, or null",
     "duration=10%": "duration=10%: must be above 0, in ep, st, ex or min",
     "duration=0ep": "duration=0ep: must be above 0",
     "log_every=1min": "log_every=1min: must be above 0, in st, ep, ex or %",

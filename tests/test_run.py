@@ -163,6 +163,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path, monkeypatch, capsys):
         (["data.batch_size=4096"], "data.batch_size=4096"),
         (["data=cifar10", "data.root=/nowhere"], "data.root=/nowhere"),
         (["model=mini_inception", "data=synthetic", "data.image_shape=[5,5,1]"], "at least 7x7"),
+        (["augment_until=50%", "duration=1min"], "augment_until: 50% is no number of steps here"),
     ],
 )
 def test_what_cannot_be_built_is_one_line_and_leaves_nothing(words, message, tmp_path, capsys):
@@ -182,6 +183,17 @@ def test_deterministic_operations_are_a_setting_of_the_process(tmp_path):
         "sys.exit(code or not config.is_op_determinism_enabled())"
     )
     subprocess.run([sys.executable, "-c", program, *words], cwd=ROOT, check=True)
+
+
+def test_augmentation_may_end_before_the_run(tmp_path):
+    losses = []
+    for words in (["augment_until=50%"], []):
+        run_dir = tmp_path / str(len(losses))
+        assert train(run_dir, "augment=mixup", "duration=4st", "eval_every=null", *words) == 0
+        losses.append([row["train/loss"] for row in rows(run_dir) if "train/loss" in row])
+    ended, whole = losses
+    assert ended[:2] == whole[:2]
+    assert ended[2] != whole[2]
 
 
 def test_the_best_three_and_every_second_checkpoint_stay(tmp_path):

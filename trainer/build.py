@@ -103,6 +103,10 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
             seed=config["seed"],
             feed=feed,
         )
+    length = data.run_length(config["duration"])
+    if config["augment_until"] is not None:
+        with _blaming("augment_until"):
+            data.transform.augment_until = length.steps(config["augment_until"])
     with _blaming("trainer"):
         trainer = targets.instantiate(
             config["trainer"],
@@ -117,10 +121,6 @@ def build(cfg: DictConfig, run_dir: Path | None) -> Built:
             run_dir=run_dir,
             **{name: config[name] for name in TRAINER_SETTINGS},
         )
-    length = trainer.run_length(config["duration"])
-    if config["augment_until"] is not None:
-        with _blaming("augment_until"):
-            data.transform.augment_until = length.steps(config["augment_until"])
     updates = length.in_updates(update.accumulate_steps)
     with _blaming("schedule"), strategy.scope():
         set_schedule(

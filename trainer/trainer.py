@@ -277,8 +277,7 @@ class Trainer:
 
     def run_length(self, duration: str | Duration) -> RunLength:
         """Return how many steps `duration` is for this data."""
-        feed = self.data.feed("train")
-        return RunLength.of(duration, feed.steps_per_epoch, feed.batch_size)
+        return self.data.run_length(duration)
 
     @property
     def best(self) -> float | None:

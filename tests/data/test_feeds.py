@@ -98,6 +98,16 @@ def test_images_are_seen_as_they_are_from_a_step_on(run):
     assert seen == [1, 1, 1, 0, 0]
 
 
+def test_what_augmentation_adds_cannot_end_with_it():
+    def add(batch, key):
+        return {**batch, "mask": batch["features"] > 0}
+
+    data = Data(train=(FEATURES, LABELS), augment={"a": add}, batch_size=2)
+    data.transform.augment_until = 3
+    with pytest.raises(ValueError, match="examples have no mask, which augment adds"):
+        data.example_batch()
+
+
 def test_labels_keep_the_form_that_mixing_gives_them():
     images = np.arange(10 * 4 * 4 * 3, dtype="uint8").reshape(10, 4, 4, 3)
     data = Data(train=(images, LABELS), augment={"mixup": Mixup(3)}, batch_size=10)

@@ -13,6 +13,7 @@ from trainer.data.order import SequentialOrder, ShuffledOrder
 from trainer.data.placement import choose_feed, read_into_memory
 from trainer.data.streamed_feed import StreamedFeed
 from trainer.data.transform import Augmentation, Transform
+from trainer.durations import Duration, RunLength
 
 
 class Data:
@@ -110,6 +111,11 @@ class Data:
             yield
         finally:
             self.seed = self.transform.seed = before
+
+    def run_length(self, duration: str | Duration) -> RunLength:
+        """Return how many steps `duration` is for the training split."""
+        feed = self.feed("train")
+        return RunLength.of(duration, feed.steps_per_epoch, feed.batch_size)
 
     @property
     def global_batch_size(self) -> int:

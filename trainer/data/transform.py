@@ -50,13 +50,19 @@ class Transform:
             step: int64 scalar, the updates done so far.
 
         Raises:
-            ValueError: if an augmentation is of something that the batch does not have.
+            ValueError: if an augmentation is of something that the batch does not have, or adds
+                what it does not have and is to end.
         """
         batch = _cast(batch)
         if self.augment_until is None or not self._augment:
             return self.standardise(self._augmented(batch, step))
         augmented = tf.function(self._augmented, autograph=False).get_concrete_function(batch, step)
         like = augmented.structured_outputs
+        if added := like.keys() - batch.keys():
+            raise ValueError(
+                f"augment_until: without augmentation examples have no {', '.join(sorted(added))}, "
+                "which augment adds; leave augment_until out"
+            )
         batch = tf.cond(
             step < self.augment_until,
             lambda: augmented(batch, step),

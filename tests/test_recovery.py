@@ -99,10 +99,14 @@ class Halving:
 
     def __init__(self, hook, base):
         self.before, self.after = [], []
-        self.callback = type("Halves", (base,), {hook: lambda *args, **_: self.halve(*args)})()
+        hooks = {hook: lambda *_, **__: self.halve()}
+        if base is keras.callbacks.LambdaCallback:
+            self.callback = base(**hooks)
+        else:
+            self.callback = type("Halves", (base,), hooks)()
 
-    def halve(self, callback, *_):
-        kernel = callback.model.trainable_variables[0]
+    def halve(self):
+        kernel = self.callback.model.trainable_variables[0]
         self.before.append(kernel.numpy())
         kernel.assign(kernel / 2)
         self.after.append(kernel.numpy())
@@ -114,6 +118,7 @@ class Halving:
         ("on_train_batch_begin", keras.callbacks.Callback, None, BAD_STEP),
         ("on_train_batch_end", keras.callbacks.Callback, None, BAD_STEP - 1),
         ("on_chunk_end", TrainerCallback, None, BAD_STEP - 1),
+        ("on_train_batch_end", keras.callbacks.LambdaCallback, None, BAD_STEP - 1),
         ("on_test_end", keras.callbacks.Callback, "1st", BAD_STEP - 1),
     ],
 )
@@ -127,22 +132,6 @@ def test_what_a_callback_changes_between_chunks_is_kept(
     trainer.fit(f"{BAD_STEP + 1}st")
     np.testing.assert_array_equal(halving.before[next_call], halving.after[next_call - 1])
     assert (halving.before[next_call - 1] != halving.after[next_call - 2]).any()
-
-
-def test_what_a_function_as_a_callback_changes_is_kept(steps_of_one):
-    kernels = []
-
-    def halve(batch, logs):
-        kernel = trainer.model.trainable_variables[0]
-        kernels.append(kernel.numpy())
-        kernel.assign(kernel / 2)
-
-    callback = keras.callbacks.LambdaCallback(on_train_batch_end=halve)
-    trainer = trainer_of(
-        poisoned_data(), on_nonfinite="skip", eval_every=None, callbacks=[callback]
-    )
-    trainer.fit(f"{BAD_STEP}st")
-    np.testing.assert_array_equal(kernels[BAD_STEP - 1], kernels[BAD_STEP - 2] / 2)
 
 
 def test_rollback_takes_the_last_checkpoint_and_the_batches_after(tmp_path):

@@ -51,5 +51,5 @@ def _has_bfloat16() -> bool:
     if gpus:
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
         return all(d.get("compute_capability", (0, 0)) >= (8, 0) for d in details)
-    flags = CPU_INFO.read_text().split() if CPU_INFO.exists() else []
-    return "amx_bf16" in flags or ("avx512_bf16" in flags and "GenuineIntel" not in flags)
+    words = CPU_INFO.read_text().split() if CPU_INFO.exists() else []
+    return "amx_bf16" in words or ("avx512_bf16" in words and "GenuineIntel" not in words)

@@ -1,8 +1,8 @@
 """Keys for random numbers in a step, which a run that is taken up again draws anew."""
 
-import contextlib
 import zlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import keras
 import tensorflow as tf
@@ -42,19 +42,15 @@ class StepKeys:
             [tf.convert_to_tensor(stream, tf.int64), step + tf.cast(replica, tf.int64) * 2**48]
         )
 
-    @contextlib.contextmanager
-    def of_training(self, step: tf.Tensor) -> Iterator[None]:
+    def of_training(self, step: tf.Tensor) -> AbstractContextManager[None]:
         """Have the keys of a training step from here on, until `forget`."""
         for position, layer in enumerate(self._drawing_layers()):
             layer.stateless_key = tf.stack([(position << 31) | self._data.seed, step])
-        with self._of("train_step", step):
-            yield
+        return self._of("train_step", step)
 
-    @contextlib.contextmanager
-    def of_evaluation(self, step: tf.Tensor) -> Iterator[None]:
+    def of_evaluation(self, step: tf.Tensor) -> AbstractContextManager[None]:
         """Have the keys of an evaluation's step from here on, until `forget`."""
-        with self._of("test_step", step):
-            yield
+        return self._of("test_step", step)
 
     def forget(self) -> None:
         """Have none from here on.
@@ -66,7 +62,7 @@ class StepKeys:
         for layer in self._drawing_layers():
             layer.stateless_key = None
 
-    @contextlib.contextmanager
+    @contextmanager
     def _of(self, kind: str, step: tf.Tensor) -> Iterator[None]:
         self._of_step = kind, step
         try:

@@ -115,11 +115,13 @@ class Progress(TrainerCallback):
         logger.info("  ".join(filter(None, parts)))
 
     def _epoch(self) -> str:
-        done = 10 * self.trainer.step // self.length.steps_per_epoch / 10
-        total = self.length.total_steps
+        step, total = self.trainer.step, self.length.total_steps
+        done = f"{10 * step // self.length.steps_per_epoch / 10:.1f}".removesuffix(".0")
+        if not total:
+            return f"epoch {done}"
         # Part of an epoch is rounded to whole steps: 4.5 epochs are 4.49936.
-        of = f"/{round(total / self.length.steps_per_epoch, 2):g}" if total else ""
-        return f"epoch {done:.1f}".removesuffix(".0") + of
+        epochs = f"{round(total / self.length.steps_per_epoch, 2):g}"
+        return f"epoch {epochs if step == total else done}/{epochs}"
 
     def _speed(self) -> str:
         if not self._seconds_per_step:
